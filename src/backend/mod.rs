@@ -1,0 +1,141 @@
+//! Loading: what a system must offer so that tables can reach it.
+//!
+//! Rows come as a [`Manifest`] of staged files. `load` takes them in where nobody sees them,
+//! `hashes` proves what came in, and `publish` makes rows and record visible together, once.
+
+mod change;
+mod publication;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
+use object_store::ObjectStore;
+
+use crate::error::Result;
+use crate::frontend::{Probe, TableEntry, TypeMap};
+use crate::schema::{Column, PartitionHashes, TableName};
+use crate::staging::Manifest;
+
+pub use change::{Change, TargetColumn, TargetDefinition};
+pub use publication::{Publication, Published, StoredRecord, Mode};
+
+/// A system that tables can reach.
+#[async_trait]
+pub trait Backend: Debug + Send + Sync {
+    /// What never changes about this system.
+    fn facts(&self) -> &BackendFacts;
+
+    /// The system's types.
+    fn types(&self) -> &dyn TypeMap;
+
+    /// Reaches the place, logs in and looks around, without leaving anything there.
+    async fn probe(&self) -> Result<Probe>;
+
+    /// The tables that stand there.
+    async fn tables(&self) -> Result<Vec<TableEntry>>;
+
+    /// Describes a target with its record; `None` when there is nothing by that name.
+    ///
+    /// # Behavior
+    /// - A place that holds something else is refused with kind AlreadyExists and says what.
+    /// - A table with features that we can't keep true to is Unsupported and names them.
+    async fn describe(&self, schema: &str, table: &str) -> Result<Option<TargetTable>>;
+
+    /// What a change does, as text for people: DDL where the system has it. Pure.
+    fn statements(&self, change: &Change) -> Vec<String>;
+
+    /// Where the files of a target are staged.
+    fn staging(&self, schema: &str, table: &str) -> Result<StagingPlace>;
+
+    /// Takes staged files in where only `hashes` of this manifest sees them. Does nothing the
+    /// second time, and nothing at all where the staged files are the table's future files.
+    async fn load(&self, target: &TargetDefinition, manifest: &Manifest) -> Result<()>;
+
+    /// The sums of what the backend now holds, per partition (by [`crate::staging::partition_path`])
+    /// and in the order of the definition's columns, read back through the system's own reader.
+    async fn hashes(&self, target: &TargetDefinition, scope: Scope<'_>, readers: usize)
+    -> Result<PartitionHashes>;
+
+    /// Makes the rows of a manifest and the record visible together.
+    ///
+    /// # Behavior
+    /// - All or nothing: a reader sees the table before or after, never between.
+    /// - Done a second time with the same record sequence and manifest it changes nothing and says
+    ///   that it was there already.
+    /// - A record that is not the one that the publication continues is refused with kind Conflict.
+    /// - A smaller fence than the stored record's is refused with kind Locked.
+    async fn publish(&self, publication: &Publication) -> Result<Published>;
+
+    /// The published table, for queries.
+    async fn table(&self, schema: &str, table: &str) -> Result<Arc<dyn TableProvider>>;
+
+    /// Staged files that no version of the table names and that belong to none of the runs in
+    /// `living`. With `remove` they are removed.
+    async fn orphans(&self, schema: &str, table: &str, living: &[String], remove: bool)
+    -> Result<Vec<Orphan>>;
+}
+
+/// What never changes about a system that is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackendFacts {
+    /// The system's name: `delta`.
+    pub system: &'static str,
+    /// The size at which a staged file is closed.
+    pub file_bytes: u64,
+    /// Whether the partition columns are in the files too, not in their folders alone.
+    pub partition_columns_in_files: bool,
+    /// Whether rows can be partitioned by an expression; otherwise by a column made for it.
+    pub partition_by_expression: bool,
+    /// The longest column name in characters.
+    pub identifier_chars: usize,
+    /// Whether two columns may differ in case alone.
+    pub case_twins: bool,
+}
+
+/// Where staged files go.
+#[derive(Debug, Clone)]
+pub struct StagingPlace {
+    /// The store, whose root is the staging root: the paths of a manifest are its paths.
+    pub store: Arc<dyn ObjectStore>,
+    /// The root as a person knows it, without secrets.
+    pub url: String,
+}
+
+/// A target as its system describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetTable {
+    /// The exact name.
+    pub name: TableName,
+    /// All columns, in order; `canonical` is what the backend holds.
+    pub columns: Vec<Column>,
+    /// The columns that it is partitioned by.
+    pub partition_columns: Vec<String>,
+    /// The record, if goe made the table.
+    pub record: Option<StoredRecord>,
+    /// Rows that it holds now, as far as it knows without a scan.
+    pub rows: Option<u64>,
+    /// The version or state that was described, for people.
+    pub version: String,
+}
+
+/// Which rows of a target.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope<'a> {
+    /// Loaded and not yet published.
+    Manifest(&'a Manifest),
+    /// Everything that is published.
+    Published,
+}
+
+/// A staged file that nothing needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// Relative to the staging root.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The run that left it.
+    pub run: String,
+}

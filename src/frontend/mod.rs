@@ -1,0 +1,241 @@
+//! Reading: what a system must offer so that its tables can leave it.
+//!
+//! A [`Frontend`] opens a [`Source`]; a source gives [`Splits`] and a [`Snapshot`]; a snapshot
+//! reads splits. [`FrontendTable`] makes a DataFusion table of the three.
+
+mod dialect;
+mod pushdown;
+mod query;
+mod scan;
+mod split;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::execution::SendableRecordBatchStream;
+
+use crate::error::Result;
+use crate::schema::{CanonicalType, Column, Mapping, TableName};
+
+pub use dialect::{Comparison, Dialect};
+pub use pushdown::{Pushed, translate};
+pub use query::{
+    Aggregate, AggregateFunction, BatchLimits, ReadRequest, Select, request_schema, select_sql,
+};
+pub use scan::FrontendScan;
+pub use split::{Split, Splits};
+pub use table::{FrontendTable, pin};
+
+/// A system whose tables can be read.
+#[async_trait]
+pub trait Frontend: Debug + Send + Sync {
+    /// What never changes about this system.
+    fn facts(&self) -> &FrontendFacts;
+
+    /// How SQL is written for it.
+    fn dialect(&self) -> Arc<dyn Dialect>;
+
+    /// The system's types.
+    fn types(&self) -> &dyn TypeMap;
+
+    /// Connects, logs in and looks around.
+    ///
+    /// # Behavior
+    /// - Ends within the connect timeout, also when nothing answers.
+    /// - Fails with kind Connect, Authenticate, Permission, NotFound or Config, each with a hint.
+    async fn probe(&self) -> Result<Probe>;
+
+    /// The tables and views that can be named, in order of schema and name.
+    async fn tables(&self) -> Result<Vec<TableEntry>>;
+
+    /// Describes one table in one round trip.
+    ///
+    /// # Behavior
+    /// - `schema` and `table` match exactly first, then without regard to case if only one fits.
+    /// - An unknown schema or table is NotFound with the nearest name as hint.
+    /// - A type without a canonical type is Unsupported and names every such column at once.
+    async fn open(&self, schema: &str, table: &str, options: &OpenOptions) -> Result<Arc<dyn Source>>;
+}
+
+/// What never changes about a system that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrontendFacts {
+    /// The system's name: `postgres`.
+    pub system: &'static str,
+    /// Whether a snapshot can be opened again after a crash.
+    pub snapshot_again: bool,
+    /// The longest identifier in bytes.
+    pub identifier_bytes: usize,
+}
+
+/// How a person wants a table's columns read, beyond what the system declares.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct OpenOptions {
+    /// Per column name: `text` for the value's text form, or a form that the system's README names
+    /// (`julian`, `unix`, …). An unknown column or form is refused with kind Usage.
+    pub read_as: BTreeMap<String, String>,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Product and version, as the server says it.
+    pub version: String,
+    /// Who we are there.
+    pub user: Option<String>,
+    /// Whether the connection is encrypted; `None` where there is no network.
+    pub encrypted: Option<bool>,
+    /// What snapshots it can give, in words.
+    pub snapshot: String,
+    /// Facts and warnings worth a line each.
+    pub notes: Vec<String>,
+}
+
+/// One line of a listing of tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableEntry {
+    /// The schema.
+    pub schema: String,
+    /// The table.
+    pub table: String,
+    /// What it is.
+    pub kind: RelationKind,
+    /// Rows by the system's own statistics; an estimate.
+    pub rows: Option<u64>,
+    /// Bytes that it holds in the system; an estimate.
+    pub bytes: Option<u64>,
+}
+
+/// What can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelationKind {
+    /// A plain table.
+    Table,
+    /// A table whose rows are in partitions.
+    Partitioned,
+    /// A view.
+    View,
+    /// A materialized view.
+    MaterializedView,
+    /// A table of another system.
+    Foreign,
+}
+
+impl RelationKind {
+    /// The word that people use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Partitioned => "partitioned table",
+            Self::View => "view",
+            Self::MaterializedView => "materialized view",
+            Self::Foreign => "foreign table",
+        }
+    }
+}
+
+/// A table as its system describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceTable {
+    /// The exact name.
+    pub name: TableName,
+    /// What it is.
+    pub kind: RelationKind,
+    /// Its columns, in order.
+    pub columns: Vec<Column>,
+    /// The primary key's columns; empty if there is none.
+    pub primary_key: Vec<String>,
+    /// Sets of columns that are unique (and not null), the primary key among them.
+    pub unique: Vec<Vec<String>>,
+    /// Rows by the system's own statistics; an estimate.
+    pub rows: Option<u64>,
+    /// Bytes that it holds in the system; an estimate.
+    pub bytes: Option<u64>,
+    /// The comment that the system keeps.
+    pub comment: Option<String>,
+}
+
+/// A table that was described and can be read.
+#[async_trait]
+pub trait Source: Debug + Send + Sync {
+    /// What was described.
+    fn table(&self) -> &SourceTable;
+
+    /// Cuts the table into splits of about `bytes` each.
+    ///
+    /// # Behavior
+    /// - Every row that any later snapshot sees falls into exactly one split: the first and the
+    ///   last are open.
+    /// - An empty table has one split.
+    /// - One split and a reason where the table can't be cut.
+    async fn splits(&self, bytes: u64) -> Result<Splits>;
+
+    /// Opens one state of the source for up to `readers` readers at once.
+    ///
+    /// # Behavior
+    /// - The session is read-only.
+    /// - A table that was dropped or altered since it was described is refused with kind Conflict.
+    /// - May give fewer readers than asked for, and says so in its facts.
+    async fn snapshot(&self, readers: usize) -> Result<Arc<dyn Snapshot>>;
+}
+
+/// One state of a source, held open until it is dropped.
+#[async_trait]
+pub trait Snapshot: Debug + Send + Sync {
+    /// What it is.
+    fn facts(&self) -> &SnapshotFacts;
+
+    /// Reads a split, or the whole table for `None`.
+    ///
+    /// # Behavior
+    /// - Rows come typed by [`request_schema`]; a value that breaks its column's declared type
+    ///   ends the stream with kind Data and names table, column, key and value.
+    /// - At most `readers` streams are open at once; one more waits for a free reader.
+    /// - Batches hold at most the request's rows, and at most its bytes unless one row is larger.
+    /// - Dropping the stream stops the source's work within 5 s.
+    async fn read(&self, split: Option<&Split>, request: &ReadRequest)
+    -> Result<SendableRecordBatchStream>;
+}
+
+/// What a snapshot is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotFacts {
+    /// Its name in words, such as `exported snapshot 00000003-0000001B-1`.
+    pub label: String,
+    /// `None` when every split reads as of one state, else why not.
+    pub mixed: Option<String>,
+    /// How many readers it serves at once; at least 1.
+    pub readers: usize,
+}
+
+/// A system's types to and from the canonical ones. Total: a type, or the reason why not.
+pub trait TypeMap: Send + Sync {
+    /// The system's type names, typical parameters included, for the table that people read.
+    fn natives(&self) -> Vec<String>;
+
+    /// The canonical type of a native type text.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`] with the type, the reason and what to do.
+    fn to_canonical(&self, native: &str) -> Result<Mapping<CanonicalType>>;
+
+    /// The native type that holds a canonical type, and the canonical type that rows are staged
+    /// as for it (text for a type that the system lacks).
+    ///
+    /// # Errors
+    /// As [`TypeMap::to_canonical`].
+    fn from_canonical(&self, canonical: CanonicalType) -> Result<Mapping<NativeType>>;
+}
+
+/// A type of a system, and how its values are staged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NativeType {
+    /// The system's own type text.
+    pub native: String,
+    /// What the staged column is.
+    pub stored: CanonicalType,
+}

@@ -1,0 +1,160 @@
+//! A source as a DataFusion table.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Result as PlanResult;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, TableProviderFilterPushDown, TableScan, TableType,
+};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::scan::ScanSpec;
+use super::{
+    Comparison, Dialect, FrontendScan, Pushed, Select, Snapshot, Source, SourceTable,
+    request_schema, translate,
+};
+use crate::error::Result;
+
+/// How many bytes of a source a split should hold: small enough that nobody idles at the end.
+const SPLIT_BYTES: u64 = 16 << 20;
+
+/// A source as a table with projection, filter and limit pushdown.
+///
+/// A query opens a snapshot of its own; inside an offload [`pin`] binds the table to the chunk's.
+#[derive(Debug, Clone)]
+pub struct FrontendTable {
+    source: Arc<dyn Source>,
+    dialect: Arc<dyn Dialect>,
+    snapshot: Option<Arc<dyn Snapshot>>,
+    parallel: Option<usize>,
+    schema: SchemaRef,
+}
+
+impl FrontendTable {
+    /// A table of a described source.
+    #[must_use]
+    pub fn new(source: Arc<dyn Source>, dialect: Arc<dyn Dialect>) -> Self {
+        let all = Select::Columns((0..source.table().columns.len()).collect());
+        let schema = request_schema(source.table(), &all);
+        Self { source, dialect, snapshot: None, parallel: None, schema }
+    }
+
+    /// The source behind it.
+    #[must_use]
+    pub fn source(&self) -> &Arc<dyn Source> {
+        &self.source
+    }
+
+    /// What was described.
+    #[must_use]
+    pub fn description(&self) -> &SourceTable {
+        self.source.table()
+    }
+
+    /// The source's dialect.
+    #[must_use]
+    pub fn dialect(&self) -> &dyn Dialect {
+        self.dialect.as_ref()
+    }
+
+    /// What the source takes over of a filter.
+    #[must_use]
+    pub fn push(&self, filter: &Expr) -> Option<Pushed> {
+        translate(filter, self.source.table(), self.dialect.as_ref())
+    }
+
+    /// Cuts the source as a scan of it will.
+    ///
+    /// # Errors
+    /// Whatever the source says.
+    pub async fn splits(&self) -> Result<super::Splits> {
+        self.source.splits(SPLIT_BYTES).await
+    }
+}
+
+#[async_trait]
+impl TableProvider for FrontendTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> PlanResult<Vec<TableProviderFilterPushDown>> {
+        let state = |filter: &&Expr| match self.push(filter) {
+            Some(Pushed { comparison: Comparison::Exact, .. }) => TableProviderFilterPushDown::Exact,
+            Some(_) => TableProviderFilterPushDown::Inexact,
+            None => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(state).collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        let columns = match projection {
+            Some(columns) => columns.clone(),
+            None => (0..self.schema.fields().len()).collect(),
+        };
+        let filters = filters.iter().filter_map(|filter| self.push(filter)).collect();
+        let splits = self.splits().await?;
+        let parallel = self.parallel.unwrap_or_else(|| state.config().target_partitions());
+        Ok(Arc::new(FrontendScan::new(ScanSpec {
+            source: Arc::clone(&self.source),
+            dialect: Arc::clone(&self.dialect),
+            snapshot: self.snapshot.clone(),
+            splits,
+            columns,
+            filters,
+            limit,
+            parallel,
+        })))
+    }
+}
+
+/// Binds every scan of `source` in a plan to one snapshot and its number of readers.
+///
+/// # Errors
+/// Those of the engine's own tree walk.
+pub fn pin(plan: LogicalPlan, source: &Arc<dyn Source>, snapshot: &Arc<dyn Snapshot>) -> Result<LogicalPlan> {
+    let pinned = plan.transform_up(|node| {
+        let LogicalPlan::TableScan(scan) = &node else {
+            return Ok(Transformed::no(node));
+        };
+        let Some(table) = frontend_table(scan) else {
+            return Ok(Transformed::no(node));
+        };
+        if !Arc::ptr_eq(&table.source, source) {
+            return Ok(Transformed::no(node));
+        }
+        let bound = FrontendTable {
+            snapshot: Some(Arc::clone(snapshot)),
+            parallel: Some(snapshot.facts().readers),
+            ..table
+        };
+        let scan = TableScan { source: provider_as_source(Arc::new(bound)), ..scan.clone() };
+        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+    })?;
+    Ok(pinned.data)
+}
+
+/// The frontend table that a scan reads, if it reads one.
+#[must_use]
+pub fn frontend_table(scan: &TableScan) -> Option<FrontendTable> {
+    let provider = source_as_provider(&scan.source).ok()?;
+    provider.downcast_ref::<FrontendTable>().cloned()
+}

@@ -1,0 +1,12 @@
+//! goe copies tables out of operational databases into analytics systems: typed, in parallel, in
+//! slices that it remembers, and proved equal before anyone sees them.
+
+pub mod backend;
+pub mod config;
+mod error;
+pub mod frontend;
+pub mod schema;
+pub mod staging;
+pub mod systems;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,14 @@
+//! The common tongue: the twenty canonical types, columns, names and hashes that every system
+//! maps to and from. Nothing here does I/O or knows a product.
+
+mod canonical;
+mod column;
+mod hash;
+mod name;
+mod value;
+
+pub use canonical::{CanonicalType, CANONICAL_KEY, NATIVE_KEY};
+pub use column::{Column, Fidelity, Mapping};
+pub use hash::{PartitionHashes, RowHasher, TableHashes};
+pub use name::{TableName, nearest, pick};
+pub use value::{describe_value, shorten};

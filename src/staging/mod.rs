@@ -1,0 +1,5 @@
+//! Between: rows become Parquet files and a manifest.
+
+mod manifest;
+
+pub use manifest::{ColumnBounds, Manifest, StagedFile, partition_path};

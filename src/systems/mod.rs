@@ -1,0 +1,73 @@
+//! The only place that names a product: one folder each, and this registry.
+
+use std::sync::Arc;
+
+use crate::backend::Backend;
+use crate::config::Connection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frontend::{Frontend, TypeMap};
+
+/// A system that this build knows.
+#[derive(Debug, Clone, Copy)]
+pub struct System {
+    /// Its name.
+    pub name: &'static str,
+    /// The URL schemes that mean it.
+    pub schemes: &'static [&'static str],
+    /// Its types.
+    pub types: fn() -> &'static dyn TypeMap,
+    /// How to read it; pure, nothing is connected yet.
+    pub frontend: Option<fn(&Connection) -> Result<Arc<dyn Frontend>>>,
+    /// How to load it; pure, nothing is connected yet.
+    pub backend: Option<fn(&Connection) -> Result<Arc<dyn Backend>>>,
+}
+
+/// Every system of this build.
+pub static SYSTEMS: &[System] = &[];
+
+/// The system of a name or URL scheme.
+///
+/// # Errors
+/// [`ErrorKind::Config`] with the systems of this build.
+pub fn system(name: &str) -> Result<&'static System> {
+    SYSTEMS
+        .iter()
+        .find(|system| system.name == name || system.schemes.contains(&name))
+        .ok_or_else(|| {
+            let known: Vec<&str> = SYSTEMS.iter().map(|system| system.name).collect();
+            Error::new(ErrorKind::Config, format!("\"{name}\" is no system of this build"))
+                .hint(format!("it has: {}", known.join(", ")))
+        })
+}
+
+/// The frontend of a connection.
+///
+/// # Errors
+/// [`ErrorKind::Config`] for a wrong URL or option, [`ErrorKind::Unsupported`] for a system that
+/// tables do not leave.
+pub fn frontend(connection: &Connection) -> Result<Arc<dyn Frontend>> {
+    let system = system(connection.scheme())?;
+    let open = system.frontend.ok_or_else(|| {
+        Error::unsupported(format!(
+            "Connection \"{}\" is {}, which goe loads but does not read from",
+            connection.name, system.name
+        ))
+    })?;
+    open(connection)
+}
+
+/// The backend of a connection.
+///
+/// # Errors
+/// [`ErrorKind::Config`] for a wrong URL or option, [`ErrorKind::Unsupported`] for a system that
+/// tables do not reach.
+pub fn backend(connection: &Connection) -> Result<Arc<dyn Backend>> {
+    let system = system(connection.scheme())?;
+    let open = system.backend.ok_or_else(|| {
+        Error::unsupported(format!(
+            "Connection \"{}\" is {}, which goe reads but does not load",
+            connection.name, system.name
+        ))
+    })?;
+    open(connection)
+}
