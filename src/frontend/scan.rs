@@ -194,7 +194,7 @@ impl ExecutionPlan for FrontendScan {
 
     fn apply_expressions(
         &self,
-        _: &mut dyn FnMut(&dyn PhysicalExpr) -> PlanResult<TreeNodeRecursion>,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> PlanResult<TreeNodeRecursion>,
     ) -> PlanResult<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
     }
