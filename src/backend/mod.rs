@@ -101,6 +101,8 @@ pub struct StagingPlace {
     pub store: Arc<dyn ObjectStore>,
     /// The root as a person knows it, without secrets.
     pub url: String,
+    /// The size of one part of an upload, also the memory that an open file may hold for it.
+    pub part_bytes: usize,
 }
 
 /// A target as its system describes it.

@@ -1,5 +1,74 @@
 //! Between: rows become Parquet files and a manifest.
+//!
+//! [`StageNode`] stands on top of an offload's logical plan; [`StageExec`] runs it with one writer
+//! per worker. The rows that it returns are the manifest.
 
+mod bounds;
+mod exec;
 mod manifest;
+mod node;
+mod partition;
+mod writer;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::datatypes::SchemaRef;
+
+use crate::backend::StagingPlace;
+
+pub use exec::StageExec;
 pub use manifest::{ColumnBounds, Manifest, StagedFile, partition_path};
+pub use node::{StageNode, StagePlanner, collect_manifest};
+pub use partition::{can_partition, partition_text};
+pub(crate) use partition::{PartitionKey, split_batch};
+
+/// How the rows of one chunk are staged.
+#[derive(Debug)]
+pub struct StageSpec {
+    /// The manifest's id, part of every file's name.
+    pub manifest: String,
+    /// Where the files go.
+    pub place: StagingPlace,
+    /// What the rows are; the input has the same columns.
+    pub schema: SchemaRef,
+    /// The positions of the partition columns.
+    pub partition_columns: Vec<usize>,
+    /// Whether these are in the files too.
+    pub partition_columns_in_files: bool,
+    /// The size at which a file is closed.
+    pub file_bytes: u64,
+    /// Bytes that all writers together may hold in memory for unfinished row groups.
+    pub memory: usize,
+    /// What is done so far, for whoever watches.
+    pub progress: Arc<StageProgress>,
+}
+
+/// What a stage has done so far.
+#[derive(Debug, Default)]
+pub struct StageProgress {
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl StageProgress {
+    fn add_rows(&self, rows: usize) {
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    fn add_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Rows handed to the encoders.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of finished files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}

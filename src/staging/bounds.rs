@@ -1,0 +1,188 @@
+//! Exact bounds of columns, gathered batch by batch.
+
+use std::cmp::Ordering;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::{max, max_string, min, min_string};
+use arrow::datatypes::{
+    ArrowNumericType, DataType, Date32Type, Decimal128Type, Decimal256Type, Float32Type,
+    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time64MicrosecondType,
+    Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
+};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use super::ColumnBounds;
+use crate::error::Result;
+
+/// The longest text that is kept as a bound, in bytes; a column with a longer one has none.
+const LONGEST_TEXT: usize = 1024;
+
+/// The bounds of one column so far, as one-row arrays of its type.
+#[derive(Debug, Default)]
+pub(super) struct Bounds {
+    min: Option<ArrayRef>,
+    max: Option<ArrayRef>,
+    /// A value came that bounds can't be stated for: a NaN, a text too long.
+    none: bool,
+}
+
+impl Bounds {
+    /// Takes a column's values in.
+    pub(super) fn add(&mut self, array: &ArrayRef) -> Result<()> {
+        if self.none || array.null_count() == array.len() {
+            return Ok(());
+        }
+        match extremes(array) {
+            Some((low, high)) => {
+                keep(&mut self.min, low, Ordering::Less)?;
+                keep(&mut self.max, high, Ordering::Greater)
+            }
+            None => {
+                *self = Self { none: true, ..Self::default() };
+                Ok(())
+            }
+        }
+    }
+
+    /// The bounds as text.
+    pub(super) fn finish(&self) -> Result<ColumnBounds> {
+        Ok(ColumnBounds { min: text(self.min.as_ref())?, max: text(self.max.as_ref())? })
+    }
+}
+
+fn keep(held: &mut Option<ArrayRef>, new: ArrayRef, wins: Ordering) -> Result<()> {
+    let better = match held.as_ref() {
+        None => true,
+        Some(old) => {
+            let compare =
+                arrow::array::make_comparator(&new, old, arrow::compute::SortOptions::default())?;
+            compare(0, 0) == wins
+        }
+    };
+    if better {
+        *held = Some(new);
+    }
+    Ok(())
+}
+
+/// The rows that hold the least and the greatest value, or `None` where no bounds may be stated.
+fn extremes(array: &ArrayRef) -> Option<(ArrayRef, ArrayRef)> {
+    macro_rules! numeric {
+        ($type:ty) => {
+            numeric::<$type>(array)
+        };
+    }
+    match array.data_type() {
+        DataType::Int8 => numeric!(Int8Type),
+        DataType::Int16 => numeric!(Int16Type),
+        DataType::Int32 => numeric!(Int32Type),
+        DataType::Int64 => numeric!(Int64Type),
+        DataType::Date32 => numeric!(Date32Type),
+        DataType::Decimal128(..) => numeric!(Decimal128Type),
+        DataType::Decimal256(..) => numeric!(Decimal256Type),
+        DataType::Time64(TimeUnit::Microsecond) => numeric!(Time64MicrosecondType),
+        DataType::Time64(TimeUnit::Nanosecond) => numeric!(Time64NanosecondType),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => numeric!(TimestampMicrosecondType),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => numeric!(TimestampNanosecondType),
+        DataType::Float32 => {
+            let nan = array.as_primitive::<Float32Type>().iter().flatten().any(f32::is_nan);
+            if nan { None } else { numeric!(Float32Type) }
+        }
+        DataType::Float64 => {
+            let nan = array.as_primitive::<Float64Type>().iter().flatten().any(f64::is_nan);
+            if nan { None } else { numeric!(Float64Type) }
+        }
+        DataType::Utf8 => {
+            let values = array.as_string::<i32>();
+            let (low, high) = (min_string(values)?, max_string(values)?);
+            (low.len().max(high.len()) <= LONGEST_TEXT).then(|| {
+                let one = |text: &str| {
+                    std::sync::Arc::new(arrow::array::StringArray::from(vec![text])) as ArrayRef
+                };
+                (one(low), one(high))
+            })
+        }
+        DataType::LargeUtf8 => {
+            let values = array.as_string::<i64>();
+            let (low, high) = (min_string(values)?, max_string(values)?);
+            (low.len().max(high.len()) <= LONGEST_TEXT).then(|| {
+                let one = |text: &str| {
+                    std::sync::Arc::new(arrow::array::LargeStringArray::from(vec![text]))
+                        as ArrayRef
+                };
+                (one(low), one(high))
+            })
+        }
+        _ => None,
+    }
+}
+
+fn numeric<T: ArrowNumericType>(array: &ArrayRef) -> Option<(ArrayRef, ArrayRef)> {
+    let values = array.as_primitive::<T>();
+    let one = |value: T::Native| {
+        let single = arrow::array::PrimitiveArray::<T>::from_value(value, 1)
+            .with_data_type(array.data_type().clone());
+        std::sync::Arc::new(single) as ArrayRef
+    };
+    Some((one(min(values)?), one(max(values)?)))
+}
+
+/// ISO 8601 for dates and times, plain digits for exact numbers.
+fn text(bound: Option<&ArrayRef>) -> Result<Option<String>> {
+    let options = FormatOptions::default()
+        .with_timestamp_format(Some("%Y-%m-%dT%H:%M:%S%.f"))
+        .with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));
+    bound
+        .map(|array| Ok(ArrayFormatter::try_new(array, &options)?.value(0).to_string()))
+        .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        Date32Array, Decimal128Array, Float64Array, StringArray, TimestampMicrosecondArray,
+    };
+
+    use super::*;
+
+    fn bounds(arrays: Vec<ArrayRef>) -> (Option<String>, Option<String>) {
+        let mut bounds = Bounds::default();
+        for array in &arrays {
+            bounds.add(array).unwrap();
+        }
+        let found = bounds.finish().unwrap();
+        (found.min, found.max)
+    }
+
+    #[test]
+    fn bounds_are_exact_text() {
+        let some = |a: &str, b: &str| (Some(a.to_owned()), Some(b.to_owned()));
+        let decimal = |v: Vec<Option<i128>>| -> ArrayRef {
+            Arc::new(Decimal128Array::from(v).with_precision_and_scale(38, 2).unwrap())
+        };
+        let wide = 12_345_678_901_234_567_890_123_456_789_i128;
+        assert_eq!(
+            bounds(vec![decimal(vec![Some(5), None]), decimal(vec![Some(wide), Some(-7)])]),
+            some("-0.07", "123456789012345678901234567.89")
+        );
+        assert_eq!(bounds(vec![Arc::new(Date32Array::from(vec![0, 31]))]), some("1970-01-01", "1970-02-01"));
+        let instants = TimestampMicrosecondArray::from(vec![1_500_000, 0]).with_timezone("UTC");
+        assert_eq!(
+            bounds(vec![Arc::new(instants)]),
+            some("1970-01-01T00:00:00Z", "1970-01-01T00:00:01.500Z")
+        );
+        assert_eq!(bounds(vec![Arc::new(StringArray::from(vec!["b", "a"]))]), some("a", "b"));
+    }
+
+    #[test]
+    fn a_nan_and_a_long_text_leave_no_bounds() {
+        let plain: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
+        let nan: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN]));
+        assert_eq!(bounds(vec![plain.clone(), nan, plain]), (None, None));
+        let long = "x".repeat(LONGEST_TEXT + 1);
+        assert_eq!(bounds(vec![Arc::new(StringArray::from(vec![long]))]), (None, None));
+        assert_eq!(bounds(vec![Arc::new(StringArray::from(vec![None::<&str>]))]), (None, None));
+    }
+}

@@ -1,0 +1,207 @@
+//! One worker's open files: one per target partition, rolled at the size that the backend likes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{Schema, SchemaRef};
+use object_store::ObjectStore;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use parquet::arrow::AsyncArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use super::bounds::Bounds;
+use super::partition::{PartitionKey, split_batch};
+use super::{StageSpec, StagedFile, partition_path};
+use crate::error::{Error, Result};
+use crate::schema::{RowHasher, TableHashes};
+
+/// Rows of a row group at most; memory usually closes it earlier.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+
+/// How many files a worker holds open; beyond it the one that was written longest ago is closed.
+const OPEN_FILES: usize = 512;
+
+/// The files that one worker writes.
+pub(super) struct PartitionedWriter {
+    spec: Arc<StageSpec>,
+    worker: usize,
+    /// What this worker may hold in memory for row groups that are not yet written.
+    budget: usize,
+    open: HashMap<PartitionKey, OpenFile>,
+    done: Vec<StagedFile>,
+    hasher: RowHasher,
+    /// Counts files and writes: a file's number, and when it was last written to.
+    clock: u64,
+    file_schema: SchemaRef,
+    in_file: Vec<usize>,
+    properties: WriterProperties,
+}
+
+struct OpenFile {
+    writer: AsyncArrowWriter<BufWriter>,
+    path: String,
+    hashes: TableHashes,
+    bounds: Vec<Bounds>,
+    touched: u64,
+}
+
+impl PartitionedWriter {
+    pub(super) fn new(spec: Arc<StageSpec>, worker: usize, workers: usize) -> Result<Self> {
+        let in_file: Vec<usize> = (0..spec.schema.fields().len())
+            .filter(|i| spec.partition_columns_in_files || !spec.partition_columns.contains(i))
+            .collect();
+        if in_file.is_empty() {
+            return Err(Error::unsupported("A table of partition columns alone can't be staged")
+                .hint("select at least one column beside those that it is partitioned by"));
+        }
+        // The source's own type text stays out of the file: readers need the plain schema only.
+        let fields: Vec<_> = in_file
+            .iter()
+            .map(|&i| spec.schema.field(i).clone().with_metadata(HashMap::new()))
+            .collect();
+        let level = ZstdLevel::try_new(1)?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(level))
+            .set_created_by(concat!("goe ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .build();
+        Ok(Self {
+            budget: (spec.memory / workers.max(1)).max(8 << 20),
+            worker,
+            open: HashMap::new(),
+            done: Vec::new(),
+            hasher: RowHasher::default(),
+            clock: 0,
+            file_schema: Arc::new(Schema::new(fields)),
+            in_file,
+            properties,
+            spec,
+        })
+    }
+
+    /// Writes a batch of the staged schema, each row to its partition's file.
+    pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        for (key, rows) in split_batch(batch, &self.spec.partition_columns)? {
+            if rows.num_rows() > 0 {
+                self.write_partition(key, &rows).await?;
+            }
+        }
+        self.spec.progress.add_rows(batch.num_rows());
+        self.keep_within_budget().await
+    }
+
+    async fn write_partition(&mut self, key: PartitionKey, rows: &RecordBatch) -> Result<()> {
+        self.clock += 1;
+        if !self.open.contains_key(&key) {
+            self.make_room().await?;
+            let file = self.create(&key)?;
+            self.open.insert(key.clone(), file);
+        }
+        let Some(file) = self.open.get_mut(&key) else {
+            return Err(Error::internal("A staged file is gone"));
+        };
+        file.touched = self.clock;
+        file.hashes.add_batch(&mut self.hasher, rows)?;
+        for (bounds, column) in file.bounds.iter_mut().zip(rows.columns()) {
+            bounds.add(column)?;
+        }
+        let columns: Vec<ArrayRef> = self.in_file.iter().map(|&i| rows.column(i).clone()).collect();
+        let batch = RecordBatch::try_new(Arc::clone(&self.file_schema), columns)?;
+        file.writer.write(&batch).await?;
+        let written = file.writer.bytes_written() + file.writer.in_progress_size();
+        if written as u64 >= self.spec.file_bytes {
+            self.close(&key).await?;
+        }
+        Ok(())
+    }
+
+    fn create(&self, key: &PartitionKey) -> Result<OpenFile> {
+        let name = format!("part-{}-{}-{:06}.parquet", self.spec.manifest, self.worker, self.clock);
+        let folder = partition_path(&self.named(key));
+        let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+        // Path::parse keeps what is percent-encoded already as it is.
+        let location = Path::parse(&path)
+            .map_err(|error| Error::internal(format!("A staged file has no path: {error}")))?;
+        let store: Arc<dyn ObjectStore> = Arc::clone(&self.spec.place.store);
+        let sink = BufWriter::with_capacity(store, location, self.spec.place.part_bytes);
+        let properties = Some(self.properties.clone());
+        let writer = AsyncArrowWriter::try_new(sink, Arc::clone(&self.file_schema), properties)?;
+        let columns = self.spec.schema.fields().len();
+        Ok(OpenFile {
+            writer,
+            path,
+            hashes: TableHashes::default(),
+            bounds: std::iter::repeat_with(Bounds::default).take(columns).collect(),
+            touched: self.clock,
+        })
+    }
+
+    fn named(&self, key: &PartitionKey) -> Vec<(String, Option<String>)> {
+        self.spec
+            .partition_columns
+            .iter()
+            .map(|&i| self.spec.schema.field(i).name().clone())
+            .zip(key.iter().cloned())
+            .collect()
+    }
+
+    async fn make_room(&mut self) -> Result<()> {
+        if self.open.len() < OPEN_FILES {
+            return Ok(());
+        }
+        let oldest = self.open.iter().min_by_key(|(_, file)| file.touched);
+        match oldest.map(|(key, _)| key.clone()) {
+            Some(key) => self.close(&key).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the largest row group while all of them together hold more than the budget.
+    async fn keep_within_budget(&mut self) -> Result<()> {
+        let held = |file: &OpenFile| file.writer.memory_size();
+        let mut total: usize = self.open.values().map(held).sum();
+        while total > self.budget {
+            let Some(file) = self.open.values_mut().max_by_key(|file| held(file)) else {
+                return Ok(());
+            };
+            let before = held(file);
+            file.writer.flush().await?;
+            let after = held(file);
+            if after >= before {
+                return Ok(());
+            }
+            total -= before - after;
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self, key: &PartitionKey) -> Result<()> {
+        let Some(mut file) = self.open.remove(key) else {
+            return Ok(());
+        };
+        file.writer.finish().await?;
+        let bytes = file.writer.bytes_written() as u64;
+        self.spec.progress.add_bytes(bytes);
+        let bounds: Result<Vec<_>> = file.bounds.iter().map(Bounds::finish).collect();
+        self.done.push(StagedFile {
+            path: file.path,
+            partition: self.named(key),
+            bytes,
+            bounds: bounds?,
+            hashes: file.hashes,
+        });
+        Ok(())
+    }
+
+    /// Closes every file and gives the list.
+    pub(super) async fn finish(mut self) -> Result<Vec<StagedFile>> {
+        let keys: Vec<PartitionKey> = self.open.keys().cloned().collect();
+        for key in keys {
+            self.close(&key).await?;
+        }
+        Ok(self.done)
+    }
+}
