@@ -5,6 +5,7 @@ pub mod backend;
 pub mod config;
 mod error;
 pub mod frontend;
+pub mod offload;
 pub mod schema;
 pub mod staging;
 pub mod systems;

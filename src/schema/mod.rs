@@ -9,6 +9,6 @@ mod value;
 
 pub use canonical::{CanonicalType, CANONICAL_KEY, NATIVE_KEY};
 pub use column::{Column, Fidelity, Mapping};
-pub use hash::{PartitionHashes, RowHasher, TableHashes};
+pub use hash::{ColumnHash, PartitionHashes, RowHasher, TableHashes};
 pub use name::{TableName, nearest, pick};
 pub use value::{describe_value, shorten};

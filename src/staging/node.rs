@@ -13,7 +13,8 @@ use datafusion::common::{DFSchema, DFSchemaRef, Result as PlanResult};
 use datafusion::logical_expr::logical_plan::{Extension, InvariantLevel};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner, PhysicalPlanningContext};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use super::exec::manifest_schema;
 use super::{Manifest, StageExec, StageSpec};

@@ -1,0 +1,24 @@
+//! Meaning: what an offload is, what it covers, and every decision made for it. Nothing here does
+//! I/O.
+//!
+//! [`OffloadSpec`] (as written) becomes [`Offload`] (valid alone) becomes [`Plan`] (valid against
+//! both systems); [`Record`] is what a target remembers.
+
+mod checked_cast;
+mod definition;
+mod explain;
+mod mapping;
+mod plan;
+mod record;
+mod step;
+mod verify;
+mod window;
+
+pub use checked_cast::check_casts;
+pub use definition::{Offload, OffloadSpec, PartitionBy, Unit, VerifyLevel};
+pub use mapping::{Mapped, PlannedColumn, map_columns};
+pub use plan::{FilterState, Plan, PlannedFilter, Reading};
+pub use record::{Proof, PublishedChunk, Record};
+pub use step::Step;
+pub use verify::{Difference, compare};
+pub use window::{Coverage, Limit, Window};

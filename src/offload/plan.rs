@@ -1,0 +1,155 @@
+//! Every decision of an offload, made and immutable: its dry run is its text.
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::LogicalPlan;
+use serde::Serialize;
+
+use super::{Offload, PlannedColumn, Record, Window};
+use crate::backend::{Change, Mode, TargetDefinition, TargetTable};
+use crate::frontend::Source;
+use crate::schema::{Fidelity, TableName};
+
+/// An offload with every decision made against both systems.
+#[derive(Debug)]
+#[must_use]
+pub struct Plan {
+    pub(crate) offload: Offload,
+    /// The rows of this run, as the target holds them.
+    pub(crate) query: LogicalPlan,
+    pub(crate) sources: Vec<Arc<dyn Source>>,
+    pub(crate) readings: Vec<Reading>,
+    pub(crate) definition: TargetDefinition,
+    pub(crate) columns: Vec<PlannedColumn>,
+    pub(crate) existing: Option<TargetTable>,
+    pub(crate) change: Change,
+    pub(crate) mode: Mode,
+    pub(crate) window: Window,
+    /// The record that stands in the target and that this run continues.
+    pub(crate) prior: Option<Record>,
+    pub(crate) statements: Vec<String>,
+    pub(crate) notes: Vec<String>,
+    /// Why there is nothing to do.
+    pub(crate) nothing: Option<String>,
+}
+
+/// How one source will be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reading {
+    /// The source.
+    pub table: TableName,
+    /// What it is, in words.
+    pub kind: &'static str,
+    /// Rows by the system's statistics.
+    pub rows: Option<u64>,
+    /// Bytes by the system's statistics.
+    pub bytes: Option<u64>,
+    /// How many splits.
+    pub splits: usize,
+    /// By what it is split.
+    pub split_by: &'static str,
+    /// Why not finer.
+    pub split_reason: Option<String>,
+    /// How many workers read it.
+    pub workers: usize,
+    /// The state that they read, in words.
+    pub snapshot: String,
+    /// Why they do not read one state, if so.
+    pub mixed: Option<String>,
+    /// The statement that reads the first split.
+    pub sql: String,
+    /// The filters, and who applies them.
+    pub filters: Vec<PlannedFilter>,
+}
+
+/// A filter and who applies it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedFilter {
+    /// As the engine sees it.
+    pub text: String,
+    /// Who applies it.
+    pub state: FilterState,
+}
+
+/// Who applies a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FilterState {
+    /// The source alone.
+    Exact,
+    /// The source roughly, and we again.
+    Superset,
+    /// We alone.
+    Local,
+}
+
+impl Plan {
+    /// The offload that was planned.
+    #[must_use]
+    pub fn offload(&self) -> &Offload {
+        &self.offload
+    }
+
+    /// What will be done to the target's shape, as text.
+    #[must_use]
+    pub fn statements(&self) -> &[String] {
+        &self.statements
+    }
+
+    /// Why there is nothing to do, if so.
+    #[must_use]
+    pub fn nothing_to_do(&self) -> Option<&str> {
+        self.nothing.as_deref()
+    }
+
+    /// The columns of the target.
+    #[must_use]
+    pub fn columns(&self) -> &[PlannedColumn] {
+        &self.columns
+    }
+
+    /// The names of the columns, some of whose values can't be kept.
+    #[must_use]
+    pub fn lossy(&self) -> Vec<String> {
+        let lossy = self.columns.iter().filter(|column| column.fidelity == Fidelity::Lossy);
+        lossy.map(|column| column.target.name.clone()).collect()
+    }
+
+    /// Rows of the sources by their statistics; no filter is taken into account.
+    #[must_use]
+    pub fn rows_expected(&self) -> Option<u64> {
+        self.readings.iter().map(|reading| reading.rows).sum()
+    }
+
+    /// Bytes of the sources by their statistics.
+    #[must_use]
+    pub fn bytes_expected(&self) -> Option<u64> {
+        self.readings.iter().map(|reading| reading.bytes).sum()
+    }
+
+    /// Whether the source can be asked for the count and the aggregates of the very rows that are
+    /// staged: one source, and every filter exactly its own.
+    #[must_use]
+    pub fn asks_source(&self) -> bool {
+        self.sources.len() == 1
+            && self.is_plain()
+            && self.readings.iter().flat_map(|r| &r.filters).all(|f| f.state == FilterState::Exact)
+    }
+
+    /// Whether rows come through one by one: no join, aggregate, sort or limit.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        plain(&self.query)
+    }
+}
+
+/// Whether a plan is only projections, filters and aliases over one scan.
+pub(crate) fn plain(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::TableScan(scan) => scan.fetch.is_none(),
+        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
+            plan.inputs().iter().all(|input| plain(input))
+        }
+        _ => false,
+    }
+}
