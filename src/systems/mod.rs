@@ -1,11 +1,15 @@
 //! The only place that names a product: one folder each, and this registry.
 
+mod connections;
+
 use std::sync::Arc;
 
 use crate::backend::Backend;
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{Frontend, TypeMap};
+
+pub use connections::Connections;
 
 /// A system that this build knows.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +18,8 @@ pub struct System {
     pub name: &'static str,
     /// The URL schemes that mean it.
     pub schemes: &'static [&'static str],
+    /// Whether its URLs are paths on this machine, unless they name a store (`s3://…`).
+    pub local_paths: bool,
     /// Its types.
     pub types: fn() -> &'static dyn TypeMap,
     /// How to read it; pure, nothing is connected yet.
@@ -35,8 +41,11 @@ pub fn system(name: &str) -> Result<&'static System> {
         .find(|system| system.name == name || system.schemes.contains(&name))
         .ok_or_else(|| {
             let known: Vec<&str> = SYSTEMS.iter().map(|system| system.name).collect();
-            Error::new(ErrorKind::Config, format!("\"{name}\" is no system of this build"))
-                .hint(format!("it has: {}", known.join(", ")))
+            Error::new(
+                ErrorKind::Config,
+                format!("\"{name}\" is no system of this build"),
+            )
+            .hint(format!("it has: {}", known.join(", ")))
         })
 }
 
