@@ -6,6 +6,7 @@ pub mod config;
 mod error;
 pub mod frontend;
 pub mod offload;
+pub mod repository;
 pub mod schema;
 pub mod staging;
 pub mod systems;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use object_store::ObjectStore;
+use serde_json::Value;
 
 use crate::error::Result;
 use crate::frontend::{Probe, TableEntry, TypeMap};
@@ -67,6 +68,9 @@ pub trait Backend: Debug + Send + Sync {
     /// - A record that is not the one that the publication continues is refused with kind Conflict.
     /// - A smaller fence than the stored record's is refused with kind Locked.
     async fn publish(&self, publication: &Publication) -> Result<Published>;
+
+    /// What was kept beside the target as the proof of a record's chunk; `None` if it is gone.
+    async fn proof(&self, schema: &str, table: &str, record: &StoredRecord) -> Result<Option<Value>>;
 
     /// The published table, for queries.
     async fn table(&self, schema: &str, table: &str) -> Result<Arc<dyn TableProvider>>;

@@ -27,7 +27,7 @@ pub use query::{
 };
 pub use scan::FrontendScan;
 pub use split::{Split, Splits};
-pub use table::{FrontendTable, pin};
+pub use table::{FrontendTable, frontend_table, pin};
 
 /// A system whose tables can be read.
 #[async_trait]

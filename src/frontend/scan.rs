@@ -79,6 +79,24 @@ impl FrontendScan {
         select_sql(spec.dialect.as_ref(), spec.source.table(), Some(split), &spec.request())
     }
 
+    /// The filters that the source applies, as its SQL.
+    #[must_use]
+    pub fn filter(&self) -> Option<String> {
+        self.spec.filter()
+    }
+
+    /// The source that is read.
+    #[must_use]
+    pub fn source(&self) -> &Arc<dyn Source> {
+        &self.spec.source
+    }
+
+    /// How many workers read.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.properties.output_partitioning().partition_count()
+    }
+
     /// How the source was cut.
     #[must_use]
     pub fn splits(&self) -> &Splits {

@@ -113,7 +113,7 @@ impl Plan {
 
     fn columns_table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header(vec![
+        table.load_style(presets::NOTHING).set_header(vec![
             "column", "source", "canonical", "Arrow", "target", "", "why",
         ]);
         for column in &self.columns {

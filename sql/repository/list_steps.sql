@@ -1,0 +1,1 @@
+SELECT step, chunk, started, millis, status FROM steps WHERE run = ?1 ORDER BY ordinal;

@@ -1,0 +1,1 @@
+SELECT holder FROM locks WHERE expires >= ?1;

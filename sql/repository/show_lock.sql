@@ -1,0 +1,1 @@
+SELECT holder, expires FROM locks WHERE target = ?1;

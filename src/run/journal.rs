@@ -1,0 +1,140 @@
+//! What a run leaves behind of itself: rows in the repository, events for watchers.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use super::{Event, Interrupt, Outcome, Watcher};
+use crate::error::{Error, ErrorKind, Result};
+use crate::offload::{Offload, Step};
+use crate::repository::{Ending, Repository};
+
+/// The journal of one run.
+pub(super) struct Journal {
+    pub(super) run: String,
+    repository: Arc<Repository>,
+    watcher: Arc<dyn Watcher>,
+    interrupt: Interrupt,
+    began: Instant,
+    steps: AtomicU32,
+}
+
+impl Journal {
+    pub(super) fn begin(
+        repository: &Arc<Repository>,
+        watcher: &Arc<dyn Watcher>,
+        interrupt: Interrupt,
+        offload: &Offload,
+    ) -> Result<Self> {
+        let journal = Self {
+            run: Uuid::now_v7().simple().to_string(),
+            repository: Arc::clone(repository),
+            watcher: Arc::clone(watcher),
+            interrupt,
+            began: Instant::now(),
+            steps: AtomicU32::new(0),
+        };
+        let source = offload.spec().from.clone().unwrap_or_else(|| "a query".to_owned());
+        let target = offload.target().to_string();
+        journal.repository.begin(&journal.run, offload.name(), &source, &target)?;
+        journal.tell(&Event::RunStarted {
+            run: journal.run.clone(),
+            offload: offload.name().to_owned(),
+            source,
+            target,
+        });
+        Ok(journal)
+    }
+
+    pub(super) fn tell(&self, event: &Event) {
+        self.watcher.saw(event);
+    }
+
+    pub(super) fn note(&self, text: impl Into<String>) {
+        self.tell(&Event::Note { run: self.run.clone(), text: text.into() });
+    }
+
+    pub(super) fn millis(&self) -> u64 {
+        millis(self.began)
+    }
+
+    /// A step that stops when somebody asks.
+    pub(super) async fn step<T>(
+        &self,
+        step: Step,
+        chunk: Option<u32>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        self.whole_step(step, chunk, self.interrupt.or(work)).await
+    }
+
+    /// A step that goes on to its end whatever somebody asks.
+    pub(super) async fn whole_step<T>(
+        &self,
+        step: Step,
+        chunk: Option<u32>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let ordinal = self.steps.fetch_add(1, Ordering::Relaxed);
+        let began = Instant::now();
+        self.repository.begin_step(&self.run, ordinal, &step.to_string(), chunk)?;
+        self.tell(&Event::StepStarted { run: self.run.clone(), step, chunk });
+        let result = work.await;
+        let status = if result.is_ok() { "done" } else { "failed" };
+        self.repository.finish_step(&self.run, ordinal, millis(began), status)?;
+        if result.is_ok() {
+            let millis = millis(began);
+            self.tell(&Event::StepFinished { run: self.run.clone(), step, chunk, millis });
+        }
+        result
+    }
+
+    /// Ends the run as its result says, and gives the result back.
+    pub(super) fn finish(&self, result: Result<Outcome>) -> Result<Outcome> {
+        let ending = match &result {
+            Ok(outcome) => Ending {
+                status: if outcome.nothing_to_do.is_some() { "nothing to do" } else { "published" },
+                rows: outcome.rows,
+                bytes: outcome.bytes,
+                error: None,
+            },
+            Err(error) => Ending { status: status(error), rows: 0, bytes: 0, error: Some(told(error)) },
+        };
+        self.tell(&Event::RunFinished {
+            run: self.run.clone(),
+            status: ending.status.to_owned(),
+            rows: ending.rows,
+            bytes: ending.bytes,
+            millis: self.millis(),
+            error: ending.error.clone(),
+        });
+        let written = self.repository.finish(&self.run, &ending);
+        match (result, written) {
+            // What was published stays published, even if the history could not be written.
+            (Ok(outcome), Err(error)) => {
+                self.note(format!("the run is done, but not in the history: {error}"));
+                Ok(outcome)
+            }
+            (result, _) => result,
+        }
+    }
+}
+
+/// The kind alone where the message shows a value: no cell value goes into a log.
+fn told(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::Data | ErrorKind::TypeLoss => error.kind().describe().to_owned(),
+        _ => error.message().to_owned(),
+    }
+}
+
+fn status(error: &Error) -> &'static str {
+    if error.kind() == ErrorKind::Interrupted { "interrupted" } else { "failed" }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,58 @@
+//! A target held by this run, renewed while it works and freed when it is dropped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::error::Result;
+use crate::repository::{Lease, Repository};
+
+/// How often a lease is renewed; well within its time.
+const RENEWAL: Duration = Duration::from_secs(15);
+
+/// A held target.
+pub(super) struct Held {
+    repository: Arc<Repository>,
+    lease: Lease,
+    renewal: JoinHandle<()>,
+}
+
+impl Held {
+    pub(super) fn take(
+        repository: &Arc<Repository>,
+        target: &str,
+        run: &str,
+        above: u64,
+    ) -> Result<Self> {
+        let lease = repository.lock(target, run, above)?;
+        let (keeper, kept) = (Arc::clone(repository), lease.clone());
+        let renewal = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(RENEWAL).await;
+                // A lease that is lost shows at the publish, whose fence is refused then.
+                if keeper.renew(&kept).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { repository: Arc::clone(repository), lease, renewal })
+    }
+
+    pub(super) fn fence(&self) -> u64 {
+        self.lease.fence
+    }
+
+    /// Proves that the target is still this run's.
+    pub(super) fn check(&self) -> Result<()> {
+        self.repository.renew(&self.lease)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.renewal.abort();
+        // If it can't be freed now it expires by itself.
+        let _ = self.repository.free(&self.lease);
+    }
+}

@@ -1,0 +1,5 @@
+//! Who stages. This process does; others may come.
+
+mod native;
+
+pub use native::stage;
