@@ -7,8 +7,11 @@ mod error;
 pub mod frontend;
 pub mod offload;
 pub mod repository;
+pub mod run;
 pub mod schema;
+pub mod session;
 pub mod staging;
 pub mod systems;
+pub mod transport;
 
 pub use error::{Error, ErrorKind, Result};

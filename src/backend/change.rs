@@ -43,7 +43,8 @@ impl TargetColumn {
     /// The column as it is staged.
     #[must_use]
     pub fn field(&self) -> arrow::datatypes::Field {
-        self.stored.to_field(&self.name, &self.source, self.nullable)
+        self.stored
+            .to_field(&self.name, &self.source, self.nullable)
     }
 }
 
@@ -79,18 +80,28 @@ impl Change {
     ///
     /// # Errors
     /// The list of differences.
-    pub fn between(target: Option<&TargetTable>, wanted: &TargetDefinition) -> Result<Self, Vec<String>> {
+    pub fn between(
+        target: Option<&TargetTable>,
+        wanted: &TargetDefinition,
+    ) -> Result<Self, Vec<String>> {
         let Some(target) = target else {
             return Ok(Self::Create(wanted.clone()));
         };
         let mut differences = Vec::new();
         let mut added = Vec::new();
         for column in &wanted.columns {
-            match target.columns.iter().find(|existing| existing.name == column.name) {
+            match target
+                .columns
+                .iter()
+                .find(|existing| existing.name == column.name)
+            {
                 None if wanted.partition_columns.contains(&column.name) => {
                     differences.push(format!("partition column \"{}\" is missing", column.name));
                 }
-                None => added.push(TargetColumn { nullable: true, ..column.clone() }),
+                None => added.push(TargetColumn {
+                    nullable: true,
+                    ..column.clone()
+                }),
                 Some(existing) if !existing.canonical.holds(column.stored) => {
                     differences.push(format!(
                         "column \"{}\" is {} there and would be {} here",
@@ -107,7 +118,10 @@ impl Change {
             }
         }
         for existing in &target.columns {
-            let known = wanted.columns.iter().any(|column| column.name == existing.name);
+            let known = wanted
+                .columns
+                .iter()
+                .any(|column| column.name == existing.name);
             if !known && !existing.nullable {
                 differences.push(format!(
                     "column \"{}\" takes no NULLs there and is missing here",
@@ -125,7 +139,10 @@ impl Change {
         match (differences.is_empty(), added.is_empty()) {
             (false, _) => Err(differences),
             (true, true) => Ok(Self::None),
-            (true, false) => Ok(Self::AddColumns { name: wanted.name.clone(), columns: added }),
+            (true, false) => Ok(Self::AddColumns {
+                name: wanted.name.clone(),
+                columns: added,
+            }),
         }
     }
 }
@@ -135,11 +152,16 @@ mod as_text {
 
     use crate::schema::CanonicalType;
 
-    pub(super) fn serialize<S: Serializer>(value: &CanonicalType, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        value: &CanonicalType,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.collect_str(value)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<CanonicalType, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<CanonicalType, D::Error> {
         String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }

@@ -20,7 +20,7 @@ use crate::schema::{Column, PartitionHashes, TableName};
 use crate::staging::Manifest;
 
 pub use change::{Change, TargetColumn, TargetDefinition};
-pub use publication::{Publication, Published, StoredRecord, Mode};
+pub use publication::{Mode, Publication, Published, StoredRecord};
 
 /// A system that tables can reach.
 #[async_trait]
@@ -56,8 +56,12 @@ pub trait Backend: Debug + Send + Sync {
 
     /// The sums of what the backend now holds, per partition (by [`crate::staging::partition_path`])
     /// and in the order of the definition's columns, read back through the system's own reader.
-    async fn hashes(&self, target: &TargetDefinition, scope: Scope<'_>, readers: usize)
-    -> Result<PartitionHashes>;
+    async fn hashes(
+        &self,
+        target: &TargetDefinition,
+        scope: Scope<'_>,
+        readers: usize,
+    ) -> Result<PartitionHashes>;
 
     /// Makes the rows of a manifest and the record visible together.
     ///
@@ -70,15 +74,25 @@ pub trait Backend: Debug + Send + Sync {
     async fn publish(&self, publication: &Publication) -> Result<Published>;
 
     /// What was kept beside the target as the proof of a record's chunk; `None` if it is gone.
-    async fn proof(&self, schema: &str, table: &str, record: &StoredRecord) -> Result<Option<Value>>;
+    async fn proof(
+        &self,
+        schema: &str,
+        table: &str,
+        record: &StoredRecord,
+    ) -> Result<Option<Value>>;
 
     /// The published table, for queries.
     async fn table(&self, schema: &str, table: &str) -> Result<Arc<dyn TableProvider>>;
 
     /// Staged files that no version of the table names and that belong to none of the runs in
     /// `living`. With `remove` they are removed.
-    async fn orphans(&self, schema: &str, table: &str, living: &[String], remove: bool)
-    -> Result<Vec<Orphan>>;
+    async fn orphans(
+        &self,
+        schema: &str,
+        table: &str,
+        living: &[String],
+        remove: bool,
+    ) -> Result<Vec<Orphan>>;
 }
 
 /// What never changes about a system that is loaded.

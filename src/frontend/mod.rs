@@ -57,7 +57,12 @@ pub trait Frontend: Debug + Send + Sync {
     /// - `schema` and `table` match exactly first, then without regard to case if only one fits.
     /// - An unknown schema or table is NotFound with the nearest name as hint.
     /// - A type without a canonical type is Unsupported and names every such column at once.
-    async fn open(&self, schema: &str, table: &str, options: &OpenOptions) -> Result<Arc<dyn Source>>;
+    async fn open(
+        &self,
+        schema: &str,
+        table: &str,
+        options: &OpenOptions,
+    ) -> Result<Arc<dyn Source>>;
 }
 
 /// What never changes about a system that is read.
@@ -197,8 +202,11 @@ pub trait Snapshot: Debug + Send + Sync {
     /// - At most `readers` streams are open at once; one more waits for a free reader.
     /// - Batches hold at most the request's rows, and at most its bytes unless one row is larger.
     /// - Dropping the stream stops the source's work within 5 s.
-    async fn read(&self, split: Option<&Split>, request: &ReadRequest)
-    -> Result<SendableRecordBatchStream>;
+    async fn read(
+        &self,
+        split: Option<&Split>,
+        request: &ReadRequest,
+    ) -> Result<SendableRecordBatchStream>;
 }
 
 /// What a snapshot is.

@@ -39,10 +39,16 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn predicate(&self, expr: &Expr) -> Option<Pushed> {
         match expr {
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-                self.and(left, right)
-            }
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: Operator::And,
+                right,
+            }) => self.and(left, right),
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: Operator::Or,
+                right,
+            }) => {
                 let (left, right) = (self.predicate(left)?, self.predicate(right)?);
                 Some(Pushed {
                     sql: format!("({} OR {})", left.sql, right.sql),
@@ -99,7 +105,10 @@ impl Writer<'_> {
     }
 
     fn compare_value(&self, column: &Column, op: Operator, value: &ScalarValue) -> Option<Pushed> {
-        let ordered = matches!(op, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq);
+        let ordered = matches!(
+            op,
+            Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+        );
         let text = match op {
             Operator::Eq => "=",
             Operator::NotEq => "<>",
@@ -119,7 +128,10 @@ impl Writer<'_> {
             return None;
         }
         let value = self.value(column, value)?;
-        Some(Pushed { sql: format!("{operand} {text} {value}"), comparison })
+        Some(Pushed {
+            sql: format!("{operand} {text} {value}"),
+            comparison,
+        })
     }
 
     fn between(&self, between: &Between) -> Option<Pushed> {
@@ -137,8 +149,11 @@ impl Writer<'_> {
         if list.list.is_empty() || list.list.len() > LONGEST_LIST {
             return None;
         }
-        let values: Option<Vec<String>> =
-            list.list.iter().map(|value| self.value(column, literal(value)?)).collect();
+        let values: Option<Vec<String>> = list
+            .list
+            .iter()
+            .map(|value| self.value(column, literal(value)?))
+            .collect();
         let sql = format!("{operand} IN ({})", values?.join(", "));
         self.maybe_not(list.negated, Pushed { sql, comparison })
     }
@@ -172,7 +187,10 @@ impl Writer<'_> {
         let Expr::Column(ColumnName { name, .. }) = expr else {
             return None;
         };
-        self.table.columns.iter().find(|column| column.name == *name)
+        self.table
+            .columns
+            .iter()
+            .find(|column| column.name == *name)
     }
 
     /// A literal is sent only as a value of the column's own type.
@@ -192,9 +210,16 @@ fn literal(expr: &Expr) -> Option<&ScalarValue> {
 }
 
 fn exact(sql: String) -> Pushed {
-    Pushed { sql, comparison: Comparison::Exact }
+    Pushed {
+        sql,
+        comparison: Comparison::Exact,
+    }
 }
 
 fn weaker(left: Comparison, right: Comparison) -> Comparison {
-    if left == Comparison::Exact { right } else { left }
+    if left == Comparison::Exact {
+        right
+    } else {
+        left
+    }
 }

@@ -88,7 +88,10 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { rows: 8192, bytes: 8 << 20 }
+        Self {
+            rows: 8192,
+            bytes: 8 << 20,
+        }
     }
 }
 
@@ -137,7 +140,9 @@ pub fn select_sql(
     let list = match &request.select {
         Select::Columns(columns) if columns.is_empty() => "NULL".to_owned(),
         Select::Columns(columns) => {
-            let texts = columns.iter().map(|&i| dialect.read_column(&table.columns[i]));
+            let texts = columns
+                .iter()
+                .map(|&i| dialect.read_column(&table.columns[i]));
             texts.collect::<Vec<_>>().join(", ")
         }
         Select::Aggregates(aggregates) => {
@@ -148,13 +153,15 @@ pub fn select_sql(
             texts.collect::<Vec<_>>().join(", ")
         }
     };
-    let relation = split.and_then(|split| split.relation.clone()).unwrap_or_else(|| {
-        format!(
-            "{}.{}",
-            dialect.quote(&table.name.schema),
-            dialect.quote(&table.name.table)
-        )
-    });
+    let relation = split
+        .and_then(|split| split.relation.clone())
+        .unwrap_or_else(|| {
+            format!(
+                "{}.{}",
+                dialect.quote(&table.name.schema),
+                dialect.quote(&table.name.table)
+            )
+        });
     let predicates: Vec<String> = [
         split.and_then(|split| split.predicate.as_deref()),
         request.filter.as_deref(),

@@ -76,7 +76,12 @@ impl FrontendScan {
     #[must_use]
     pub fn sql_of(&self, split: &Split) -> String {
         let spec = &self.spec;
-        select_sql(spec.dialect.as_ref(), spec.source.table(), Some(split), &spec.request())
+        select_sql(
+            spec.dialect.as_ref(),
+            spec.source.table(),
+            Some(split),
+            &spec.request(),
+        )
     }
 
     /// The filters that the source applies, as its SQL.
@@ -106,8 +111,11 @@ impl FrontendScan {
 
 impl ScanSpec {
     fn filter(&self) -> Option<String> {
-        let texts: Vec<String> =
-            self.filters.iter().map(|filter| format!("({})", filter.sql)).collect();
+        let texts: Vec<String> = self
+            .filters
+            .iter()
+            .map(|filter| format!("({})", filter.sql))
+            .collect();
         (!texts.is_empty()).then(|| texts.join(" AND "))
     }
 
@@ -124,7 +132,11 @@ impl ScanSpec {
         request_schema(self.source.table(), &Select::Columns(self.columns.clone()))
     }
 
-    async fn read(&self, snapshot: &dyn Snapshot, split: &Split) -> Result<SendableRecordBatchStream> {
+    async fn read(
+        &self,
+        snapshot: &dyn Snapshot,
+        split: &Split,
+    ) -> Result<SendableRecordBatchStream> {
         if self.columns.is_empty() {
             let rows = self.count(snapshot, split).await?;
             let batch = RecordBatch::try_new_with_options(
@@ -133,16 +145,26 @@ impl ScanSpec {
                 &RecordBatchOptions::new().with_row_count(Some(rows)),
             )?;
             let stream = futures::stream::iter([Ok(batch)]);
-            return Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)));
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(
+                self.schema(),
+                stream,
+            )));
         }
         snapshot.read(Some(split), &self.request()).await
     }
 
     /// Rows without columns are only counted, by the source.
     async fn count(&self, snapshot: &dyn Snapshot, split: &Split) -> Result<usize> {
-        let rows = Aggregate { function: AggregateFunction::Rows, column: 0 };
+        let rows = Aggregate {
+            function: AggregateFunction::Rows,
+            column: 0,
+        };
         let request = ReadRequest::aggregates(vec![rows], self.filter());
-        let batches: Vec<RecordBatch> = snapshot.read(Some(split), &request).await?.try_collect().await?;
+        let batches: Vec<RecordBatch> = snapshot
+            .read(Some(split), &request)
+            .await?
+            .try_collect()
+            .await?;
         let counted = batches
             .iter()
             .find(|batch| batch.num_rows() == 1)
@@ -154,10 +176,7 @@ impl ScanSpec {
 }
 
 /// One worker's stream over the splits that it takes.
-async fn next_split(
-    spec: &ScanSpec,
-    queue: &Queue,
-) -> Result<Option<SendableRecordBatchStream>> {
+async fn next_split(spec: &ScanSpec, queue: &Queue) -> Result<Option<SendableRecordBatchStream>> {
     let position = queue.next.fetch_add(1, Ordering::Relaxed);
     let Some(split) = spec.splits.list.get(position) else {
         return Ok(None);
@@ -244,6 +263,9 @@ impl ExecutionPlan for FrontendScan {
             .inspect_ok(move |batch| {
                 metrics.record_output(batch.num_rows());
             });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.spec.schema(), batches.boxed())))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.spec.schema(),
+            batches.boxed(),
+        )))
     }
 }

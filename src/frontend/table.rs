@@ -41,7 +41,13 @@ impl FrontendTable {
     pub fn new(source: Arc<dyn Source>, dialect: Arc<dyn Dialect>) -> Self {
         let all = Select::Columns((0..source.table().columns.len()).collect());
         let schema = request_schema(source.table(), &all);
-        Self { source, dialect, snapshot: None, parallel: None, schema }
+        Self {
+            source,
+            dialect,
+            snapshot: None,
+            parallel: None,
+            schema,
+        }
     }
 
     /// The source behind it.
@@ -92,7 +98,10 @@ impl TableProvider for FrontendTable {
         filters: &[&Expr],
     ) -> PlanResult<Vec<TableProviderFilterPushDown>> {
         let state = |filter: &&Expr| match self.push(filter) {
-            Some(Pushed { comparison: Comparison::Exact, .. }) => TableProviderFilterPushDown::Exact,
+            Some(Pushed {
+                comparison: Comparison::Exact,
+                ..
+            }) => TableProviderFilterPushDown::Exact,
             Some(_) => TableProviderFilterPushDown::Inexact,
             None => TableProviderFilterPushDown::Unsupported,
         };
@@ -110,9 +119,14 @@ impl TableProvider for FrontendTable {
             Some(columns) => columns.clone(),
             None => (0..self.schema.fields().len()).collect(),
         };
-        let filters = filters.iter().filter_map(|filter| self.push(filter)).collect();
+        let filters = filters
+            .iter()
+            .filter_map(|filter| self.push(filter))
+            .collect();
         let splits = self.splits().await?;
-        let parallel = self.parallel.unwrap_or_else(|| state.config().target_partitions());
+        let parallel = self
+            .parallel
+            .unwrap_or_else(|| state.config().target_partitions());
         Ok(Arc::new(FrontendScan::new(ScanSpec {
             source: Arc::clone(&self.source),
             dialect: Arc::clone(&self.dialect),
@@ -130,7 +144,11 @@ impl TableProvider for FrontendTable {
 ///
 /// # Errors
 /// Those of the engine's own tree walk.
-pub fn pin(plan: LogicalPlan, source: &Arc<dyn Source>, snapshot: &Arc<dyn Snapshot>) -> Result<LogicalPlan> {
+pub fn pin(
+    plan: LogicalPlan,
+    source: &Arc<dyn Source>,
+    snapshot: &Arc<dyn Snapshot>,
+) -> Result<LogicalPlan> {
     let pinned = plan.transform_up(|node| {
         let LogicalPlan::TableScan(scan) = &node else {
             return Ok(Transformed::no(node));
@@ -146,7 +164,10 @@ pub fn pin(plan: LogicalPlan, source: &Arc<dyn Source>, snapshot: &Arc<dyn Snaps
             parallel: Some(snapshot.facts().readers),
             ..table
         };
-        let scan = TableScan { source: provider_as_source(Arc::new(bound)), ..scan.clone() };
+        let scan = TableScan {
+            source: provider_as_source(Arc::new(bound)),
+            ..scan.clone()
+        };
         Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
     })?;
     Ok(pinned.data)

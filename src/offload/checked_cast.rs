@@ -50,7 +50,11 @@ fn check(expr: Expr) -> Transformed<Expr> {
 
 /// The checked cast of an expression; `what` names it in an error.
 pub(super) fn checked_cast(expr: Expr, to: DataType, what: String) -> Expr {
-    let function = CheckedCast { to, what, signature: Signature::any(1, Volatility::Immutable) };
+    let function = CheckedCast {
+        to,
+        what,
+        signature: Signature::any(1, Volatility::Immutable),
+    };
     Arc::new(ScalarUDF::from(function)).call(vec![expr])
 }
 
@@ -92,7 +96,14 @@ impl ScalarUDFImpl for CheckedCast {
 impl CheckedCast {
     fn cast(&self, array: &ArrayRef) -> Result<ArrayRef> {
         let plain = |array: &ArrayRef, to: &DataType| {
-            cast_with_options(array, to, &CastOptions { safe: false, ..CastOptions::default() })
+            cast_with_options(
+                array,
+                to,
+                &CastOptions {
+                    safe: false,
+                    ..CastOptions::default()
+                },
+            )
         };
         let cast = plain(array, &self.to).map_err(|error| self.failed(error.to_string()))?;
         if cast.null_count() != array.null_count() {
@@ -115,7 +126,10 @@ impl CheckedCast {
     fn failed(&self, detail: String) -> Error {
         Error::new(
             ErrorKind::TypeLoss,
-            format!("A cast of {} to {} loses something: {detail}", self.what, self.to),
+            format!(
+                "A cast of {} to {} loses something: {detail}",
+                self.what, self.to
+            ),
         )
         .hint("cast to a wider type, or say that it may: ROUND, TRUNC or TRY_CAST")
     }
@@ -153,11 +167,20 @@ mod tests {
 
     fn run(array: ArrayRef, to: DataType) -> Result<ArrayRef> {
         let signature = Signature::any(1, Volatility::Immutable);
-        CheckedCast { to, what: "c".to_owned(), signature }.cast(&array)
+        CheckedCast {
+            to,
+            what: "c".to_owned(),
+            signature,
+        }
+        .cast(&array)
     }
 
     fn decimals(values: Vec<Option<i128>>, scale: i8) -> ArrayRef {
-        Arc::new(Decimal128Array::from(values).with_precision_and_scale(20, scale).unwrap())
+        Arc::new(
+            Decimal128Array::from(values)
+                .with_precision_and_scale(20, scale)
+                .unwrap(),
+        )
     }
 
     #[test]
@@ -177,18 +200,38 @@ mod tests {
     #[test]
     fn a_cast_that_loses_something_fails_and_shows_the_value() {
         let cases: Vec<(ArrayRef, DataType, &str)> = vec![
-            (decimals(vec![Some(155)], 2), DataType::Decimal128(10, 1), "1.55"),
-            (decimals(vec![Some(99_999)], 0), DataType::Decimal128(3, 0), "99999"),
+            (
+                decimals(vec![Some(155)], 2),
+                DataType::Decimal128(10, 1),
+                "1.55",
+            ),
+            (
+                decimals(vec![Some(99_999)], 0),
+                DataType::Decimal128(3, 0),
+                "99999",
+            ),
             (decimals(vec![Some(12)], 1), DataType::Int64, "1.2"),
-            (Arc::new(Float64Array::from(vec![0.5])), DataType::Int32, "0.5"),
+            (
+                Arc::new(Float64Array::from(vec![0.5])),
+                DataType::Int32,
+                "0.5",
+            ),
             (Arc::new(Int64Array::from(vec![300])), DataType::Int8, "300"),
-            (Arc::new(Int64Array::from(vec![(1 << 53) + 1])), DataType::Float64, "9007199254740993"),
+            (
+                Arc::new(Int64Array::from(vec![(1 << 53) + 1])),
+                DataType::Float64,
+                "9007199254740993",
+            ),
             (
                 Arc::new(TimestampMicrosecondArray::from(vec![86_400_000_001])),
                 DataType::Date32,
                 "1970-01-02",
             ),
-            (Arc::new(StringArray::from(vec!["1.55"])), DataType::Decimal128(10, 1), "1.55"),
+            (
+                Arc::new(StringArray::from(vec!["1.55"])),
+                DataType::Decimal128(10, 1),
+                "1.55",
+            ),
             (Arc::new(StringArray::from(vec!["x"])), DataType::Int32, "x"),
         ];
         for (array, to, shown) in cases {

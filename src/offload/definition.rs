@@ -119,7 +119,9 @@ impl Unit {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Year, Self::Month, Self::Day].into_iter().find(|unit| unit.name() == text)
+        [Self::Year, Self::Month, Self::Day]
+            .into_iter()
+            .find(|unit| unit.name() == text)
     }
 }
 
@@ -163,7 +165,10 @@ impl FromStr for PartitionBy {
         };
         let text = text.trim();
         let Some((function, rest)) = text.split_once('(').filter(|_| !text.starts_with('"')) else {
-            return Ok(Self { column: unquote(text).ok_or_else(bad)?, unit: None });
+            return Ok(Self {
+                column: unquote(text).ok_or_else(bad)?,
+                unit: None,
+            });
         };
         let inner = rest.trim_end().strip_suffix(')').ok_or_else(bad)?;
         let function = function.trim().to_ascii_lowercase();
@@ -182,7 +187,10 @@ impl FromStr for PartitionBy {
 
 /// A column's name from how it is written.
 fn unquote(text: &str) -> Option<String> {
-    let name = match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+    let name = match text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    {
         Some(inner) => inner.replace("\"\"", "\""),
         None => text.to_owned(),
     };
@@ -207,8 +215,10 @@ impl OffloadSpec {
     pub fn validate(&self) -> Result<Offload> {
         let target = TableName::parse(&self.to)?;
         if self.until.is_some() && self.incremental_by.is_none() {
-            return Err(Error::usage("An offload has an UNTIL and no INCREMENTAL BY")
-                .hint("say which column the boundary is for: --incremental-by COLUMN"));
+            return Err(
+                Error::usage("An offload has an UNTIL and no INCREMENTAL BY")
+                    .hint("say which column the boundary is for: --incremental-by COLUMN"),
+            );
         }
         if self.parallel == Some(0) {
             return Err(Error::usage("An offload needs at least one worker")
@@ -329,12 +339,24 @@ mod tests {
 
     #[test]
     fn what_a_table_is_partitioned_by_is_read() {
-        let read = |text: &str| text.parse::<PartitionBy>().map(|by| (by.to_string(), by.target_column()));
+        let read = |text: &str| {
+            text.parse::<PartitionBy>()
+                .map(|by| (by.to_string(), by.target_column()))
+        };
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert_eq!(read("region").unwrap(), pair("region", "region"));
-        assert_eq!(read("month(d)").unwrap(), pair("month(d)", "goe_part_month_d"));
-        assert_eq!(read("date_trunc('Year', d)").unwrap(), pair("year(d)", "goe_part_year_d"));
-        assert_eq!(read("day(\"a (b)\")").unwrap(), pair("day(a (b))", "goe_part_day_a (b)"));
+        assert_eq!(
+            read("month(d)").unwrap(),
+            pair("month(d)", "goe_part_month_d")
+        );
+        assert_eq!(
+            read("date_trunc('Year', d)").unwrap(),
+            pair("year(d)", "goe_part_year_d")
+        );
+        assert_eq!(
+            read("day(\"a (b)\")").unwrap(),
+            pair("day(a (b))", "goe_part_day_a (b)")
+        );
         for bad in ["", "week(d)", "month(d", "month()", "date_trunc(d)"] {
             assert!(read(bad).is_err(), "{bad}");
         }
@@ -353,15 +375,37 @@ mod tests {
             "SELECT * FROM \"shop\".\"main\".\"a\"\"b\" WHERE (x > 1 -- all\n)"
         );
         let wrong = [
-            OffloadSpec { from: None, ..good.clone() },
-            OffloadSpec { to: "t".to_owned(), ..good.clone() },
-            OffloadSpec { parallel: Some(0), ..good.clone() },
-            OffloadSpec { until: Some("1".to_owned()), ..good.clone() },
-            OffloadSpec { transport: Some("pigeon".to_owned()), ..good.clone() },
-            OffloadSpec { query: Some("SELECT 1".to_owned()), ..good.clone() },
+            OffloadSpec {
+                from: None,
+                ..good.clone()
+            },
+            OffloadSpec {
+                to: "t".to_owned(),
+                ..good.clone()
+            },
+            OffloadSpec {
+                parallel: Some(0),
+                ..good.clone()
+            },
+            OffloadSpec {
+                until: Some("1".to_owned()),
+                ..good.clone()
+            },
+            OffloadSpec {
+                transport: Some("pigeon".to_owned()),
+                ..good.clone()
+            },
+            OffloadSpec {
+                query: Some("SELECT 1".to_owned()),
+                ..good.clone()
+            },
         ];
         for spec in wrong {
-            assert_eq!(spec.validate().unwrap_err().kind(), ErrorKind::Usage, "{spec:?}");
+            assert_eq!(
+                spec.validate().unwrap_err().kind(),
+                ErrorKind::Usage,
+                "{spec:?}"
+            );
         }
         let json = serde_json::to_string(&good).unwrap();
         assert_eq!(serde_json::from_str::<OffloadSpec>(&json).unwrap(), good);

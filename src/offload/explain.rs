@@ -10,7 +10,12 @@ use crate::backend::Mode;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Offload {} to {}", self.offload.name(), self.offload.target())?;
+        writeln!(
+            f,
+            "Offload {} to {}",
+            self.offload.name(),
+            self.offload.target()
+        )?;
         if let Some(nothing) = &self.nothing {
             writeln!(f, "\nNothing to do: {nothing}")?;
         }
@@ -39,13 +44,21 @@ impl fmt::Display for Reading {
         };
         let size = [estimate(self.rows, "rows"), estimate(self.bytes, "bytes")].join(", ");
         writeln!(f, "Source    {} ({}; {size})", self.table, self.kind)?;
-        write!(f, "Splits    {} by {}, {} worker(s)", self.splits, self.split_by, self.workers)?;
+        write!(
+            f,
+            "Splits    {} by {}, {} worker(s)",
+            self.splits, self.split_by, self.workers
+        )?;
         match &self.split_reason {
             Some(reason) => writeln!(f, "; {reason}")?,
             None => writeln!(f)?,
         }
         match &self.mixed {
-            None => writeln!(f, "Snapshot  {}: every split reads one state", self.snapshot)?,
+            None => writeln!(
+                f,
+                "Snapshot  {}: every split reads one state",
+                self.snapshot
+            )?,
             Some(why) => writeln!(f, "Snapshot  {}: NOT one state, {why}", self.snapshot)?,
         }
         for filter in &self.filters {
@@ -114,14 +127,24 @@ impl Plan {
     fn columns_table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(vec![
-            "column", "source", "canonical", "Arrow", "target", "", "why",
+            "column",
+            "source",
+            "canonical",
+            "Arrow",
+            "target",
+            "",
+            "why",
         ]);
         for column in &self.columns {
             let target = &column.target;
             let null = if target.nullable { "" } else { " NOT NULL" };
             table.add_row(vec![
                 target.name.clone(),
-                if target.source.is_empty() { "(derived)".to_owned() } else { target.source.clone() },
+                if target.source.is_empty() {
+                    "(derived)".to_owned()
+                } else {
+                    target.source.clone()
+                },
                 target.canonical.to_string(),
                 target.stored.to_arrow().to_string(),
                 format!("{}{null}", target.native),
@@ -165,7 +188,12 @@ mod tests {
 
     #[test]
     fn digits_stand_in_groups() {
-        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")];
+        let cases = [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ];
         for (value, text) in cases {
             assert_eq!(thousands(value), text);
         }

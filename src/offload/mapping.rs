@@ -53,7 +53,10 @@ pub fn map_columns(
     for (qualifier, field) in query.schema().iter() {
         let input = Expr::Column(ColumnName::new(qualifier.cloned(), field.name()));
         let known = existing.and_then(|table| {
-            table.columns.iter().find(|column| column.name == *field.name())
+            table
+                .columns
+                .iter()
+                .find(|column| column.name == *field.name())
         });
         let mut column = map_column(field, types, source)?;
         // A wider column that is there already takes the narrower rows.
@@ -74,7 +77,11 @@ pub fn map_columns(
         partition_columns,
         comment: source.and_then(|table| table.comment.clone()),
     };
-    Ok(Mapped { definition, columns, expressions })
+    Ok(Mapped {
+        definition,
+        columns,
+        expressions,
+    })
 }
 
 fn map_column(
@@ -83,9 +90,15 @@ fn map_column(
     source: Option<&SourceTable>,
 ) -> Result<PlannedColumn> {
     let named = |error: Error| {
-        let hint = error.hint_text().unwrap_or("cast it to another type in --select").to_owned();
-        Error::new(error.kind(), format!("Column \"{}\": {}", field.name(), error.message()))
-            .hint(hint)
+        let hint = error
+            .hint_text()
+            .unwrap_or("cast it to another type in --select")
+            .to_owned();
+        Error::new(
+            error.kind(),
+            format!("Column \"{}\": {}", field.name(), error.message()),
+        )
+        .hint(hint)
     };
     let canonical = CanonicalType::from_field(field).map_err(named)?;
     let mapping = types.from_canonical(canonical).map_err(named)?;
@@ -95,10 +108,18 @@ fn map_column(
     });
     // The source column behind it, if it comes through unchanged.
     let origin = native.and_then(|_| {
-        source?.columns.iter().find(|column| column.name == *field.name())
+        source?
+            .columns
+            .iter()
+            .find(|column| column.name == *field.name())
     });
-    let fidelity = origin.map_or(Fidelity::Exact, |column| column.fidelity).max(mapping.fidelity);
-    let reasons = origin.and_then(|column| column.reason.clone()).into_iter().chain(mapping.reason);
+    let fidelity = origin
+        .map_or(Fidelity::Exact, |column| column.fidelity)
+        .max(mapping.fidelity);
+    let reasons = origin
+        .and_then(|column| column.reason.clone())
+        .into_iter()
+        .chain(mapping.reason);
     Ok(PlannedColumn {
         target: TargetColumn {
             name: field.name().clone(),
@@ -135,10 +156,16 @@ fn check_names(columns: &[PlannedColumn], facts: &BackendFacts) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     for PlannedColumn { target, .. } in columns {
         let name = &target.name;
-        let key = if facts.case_twins { name.clone() } else { name.to_lowercase() };
+        let key = if facts.case_twins {
+            name.clone()
+        } else {
+            name.to_lowercase()
+        };
         if !seen.insert(key) {
-            return Err(Error::usage(format!("Two columns of the target would be named \"{name}\""))
-                .hint(format!("rename one in --select: ... AS {name}_2")));
+            return Err(Error::usage(format!(
+                "Two columns of the target would be named \"{name}\""
+            ))
+            .hint(format!("rename one in --select: ... AS {name}_2")));
         }
         if name.is_empty() || name.chars().count() > facts.identifier_chars {
             let limit = facts.identifier_chars;
@@ -163,7 +190,10 @@ fn partition(
     let names = || columns.iter().map(|column| column.target.name.as_str());
     let name = pick(&by.column, names()).ok_or_else(|| {
         Error::not_found(
-            format!("The target can't be partitioned by \"{}\": it is not selected", by.column),
+            format!(
+                "The target can't be partitioned by \"{}\": it is not selected",
+                by.column
+            ),
             &by.column,
             names(),
         )
@@ -194,7 +224,10 @@ fn partition(
         ))
         .hint("partition by the column itself, or by a date"));
     }
-    let by = PartitionBy { column: of.target.name.clone(), unit: Some(unit) };
+    let by = PartitionBy {
+        column: of.target.name.clone(),
+        unit: Some(unit),
+    };
     let made = by.target_column();
     if columns.iter().any(|column| column.target.name == made) {
         return Err(Error::new(
@@ -217,7 +250,10 @@ fn partition(
             comment: Some(format!("first day of the {} of {}", unit.name(), by.column)),
         },
         fidelity: Fidelity::Exact,
-        reasons: vec![format!("made by goe, since {} partitions by columns", facts.system)],
+        reasons: vec![format!(
+            "made by goe, since {} partitions by columns",
+            facts.system
+        )],
     });
     Ok(made)
 }

@@ -17,6 +17,7 @@ mod window;
 pub use checked_cast::check_casts;
 pub use definition::{Offload, OffloadSpec, PartitionBy, Unit, VerifyLevel};
 pub use mapping::{Mapped, PlannedColumn, map_columns};
+pub(crate) use plan::plain;
 pub use plan::{FilterState, Plan, PlannedFilter, Reading};
 pub use record::{Proof, PublishedChunk, Record};
 pub use step::Step;

@@ -90,6 +90,18 @@ impl Plan {
         &self.offload
     }
 
+    /// The rows of this run, as the target holds them.
+    #[must_use]
+    pub fn rows(&self) -> &LogicalPlan {
+        &self.query
+    }
+
+    /// The schema in which they are staged.
+    #[must_use]
+    pub fn schema(&self) -> arrow::datatypes::SchemaRef {
+        self.definition.schema()
+    }
+
     /// What will be done to the target's shape, as text.
     #[must_use]
     pub fn statements(&self) -> &[String] {
@@ -111,7 +123,10 @@ impl Plan {
     /// The names of the columns, some of whose values can't be kept.
     #[must_use]
     pub fn lossy(&self) -> Vec<String> {
-        let lossy = self.columns.iter().filter(|column| column.fidelity == Fidelity::Lossy);
+        let lossy = self
+            .columns
+            .iter()
+            .filter(|column| column.fidelity == Fidelity::Lossy);
         lossy.map(|column| column.target.name.clone()).collect()
     }
 
@@ -133,7 +148,11 @@ impl Plan {
     pub fn asks_source(&self) -> bool {
         self.sources.len() == 1
             && self.is_plain()
-            && self.readings.iter().flat_map(|r| &r.filters).all(|f| f.state == FilterState::Exact)
+            && self
+                .readings
+                .iter()
+                .flat_map(|r| &r.filters)
+                .all(|f| f.state == FilterState::Exact)
     }
 
     /// Whether rows come through one by one: no join, aggregate, sort or limit.

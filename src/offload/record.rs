@@ -51,7 +51,14 @@ impl Record {
         rows: u64,
         chunk: PublishedChunk,
     ) -> Self {
-        Self { format: FORMAT, offload, fingerprint, coverage, rows, chunk }
+        Self {
+            format: FORMAT,
+            offload,
+            fingerprint,
+            coverage,
+            rows,
+            chunk,
+        }
     }
 
     /// Reads the body of a stored record.
@@ -60,13 +67,19 @@ impl Record {
     /// [`crate::ErrorKind::Unsupported`] for a record of a later goe,
     /// [`crate::ErrorKind::Internal`] for one that does not parse.
     pub fn read(body: &Value) -> Result<Self> {
-        let format = body.get("format").and_then(Value::as_u64).unwrap_or_default();
+        let format = body
+            .get("format")
+            .and_then(Value::as_u64)
+            .unwrap_or_default();
         if format > u64::from(FORMAT) {
-            return Err(Error::unsupported(format!("The target's record has form {format}"))
-                .hint("it was written by a later goe; use that one"));
+            return Err(
+                Error::unsupported(format!("The target's record has form {format}"))
+                    .hint("it was written by a later goe; use that one"),
+            );
         }
-        serde_json::from_value(body.clone())
-            .map_err(|error| Error::internal(format!("The target's record does not parse: {error}")))
+        serde_json::from_value(body.clone()).map_err(|error| {
+            Error::internal(format!("The target's record does not parse: {error}"))
+        })
     }
 
     /// The body to store.

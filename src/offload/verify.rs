@@ -17,7 +17,11 @@ pub struct Difference {
 
 /// How two sides differ; empty when they are equal. `columns` are the names in hashing order.
 #[must_use]
-pub fn compare(source: &PartitionHashes, target: &PartitionHashes, columns: &[String]) -> Vec<Difference> {
+pub fn compare(
+    source: &PartitionHashes,
+    target: &PartitionHashes,
+    columns: &[String],
+) -> Vec<Difference> {
     let none = TableHashes::default();
     let mut partitions: Vec<&String> = source.keys().chain(target.keys()).collect();
     partitions.sort_unstable();
@@ -44,7 +48,10 @@ fn compare_partition(
         detail,
     };
     if source.rows != target.rows {
-        let detail = format!("{} rows in the source, {} in the target", source.rows, target.rows);
+        let detail = format!(
+            "{} rows in the source, {} in the target",
+            source.rows, target.rows
+        );
         return vec![differs(None, detail)];
     }
     let mut differences = Vec::new();
@@ -54,7 +61,10 @@ fn compare_partition(
             continue;
         };
         if left.nulls != right.nulls {
-            let detail = format!("{} NULLs in the source, {} in the target", left.nulls, right.nulls);
+            let detail = format!(
+                "{} NULLs in the source, {} in the target",
+                left.nulls, right.nulls
+            );
             differences.push(differs(Some(column), detail));
         } else if left.sum != right.sum {
             differences.push(differs(Some(column), "values differ".to_owned()));
@@ -73,8 +83,15 @@ mod tests {
     use crate::schema::ColumnHash;
 
     fn sums(rows: u64, row_sum: u64, columns: &[(u64, u64)]) -> TableHashes {
-        let columns = columns.iter().map(|&(sum, nulls)| ColumnHash { sum, nulls }).collect();
-        TableHashes { rows, row_sum, columns }
+        let columns = columns
+            .iter()
+            .map(|&(sum, nulls)| ColumnHash { sum, nulls })
+            .collect();
+        TableHashes {
+            rows,
+            row_sum,
+            columns,
+        }
     }
 
     #[test]
@@ -84,10 +101,22 @@ mod tests {
         let left = one(sums(2, 9, &[(1, 0), (2, 1)]));
         assert!(compare(&left, &left, &names).is_empty());
         let cases = [
-            (sums(3, 9, &[(1, 0), (2, 1)]), None, "2 rows in the source, 3 in the target"),
+            (
+                sums(3, 9, &[(1, 0), (2, 1)]),
+                None,
+                "2 rows in the source, 3 in the target",
+            ),
             (sums(2, 9, &[(1, 0), (5, 1)]), Some("b"), "values differ"),
-            (sums(2, 9, &[(1, 0), (2, 0)]), Some("b"), "1 NULLs in the source, 0 in the target"),
-            (sums(2, 8, &[(1, 0), (2, 1)]), None, "the same values stand in other rows"),
+            (
+                sums(2, 9, &[(1, 0), (2, 0)]),
+                Some("b"),
+                "1 NULLs in the source, 0 in the target",
+            ),
+            (
+                sums(2, 8, &[(1, 0), (2, 1)]),
+                None,
+                "the same values stand in other rows",
+            ),
         ];
         for (right, column, detail) in cases {
             let found = compare(&left, &one(right), &names);

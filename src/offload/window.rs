@@ -56,13 +56,23 @@ impl Coverage {
     /// # Errors
     /// [`crate::ErrorKind::Internal`] for a record that does not parse.
     pub fn limit(&self) -> Result<Option<Limit>> {
-        let Self::Below { value, canonical, inclusive, .. } = self else {
+        let Self::Below {
+            value,
+            canonical,
+            inclusive,
+            ..
+        } = self
+        else {
             return Ok(None);
         };
         let data_type = canonical.parse::<CanonicalType>()?.to_arrow();
-        let value = ScalarValue::try_from_string(value.clone(), &data_type)
-            .map_err(|error| Error::internal(format!("A covered window does not parse: {error}")))?;
-        Ok(Some(Limit { value, inclusive: *inclusive }))
+        let value = ScalarValue::try_from_string(value.clone(), &data_type).map_err(|error| {
+            Error::internal(format!("A covered window does not parse: {error}"))
+        })?;
+        Ok(Some(Limit {
+            value,
+            inclusive: *inclusive,
+        }))
     }
 }
 
@@ -70,8 +80,17 @@ impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("all rows"),
-            Self::Below { column, value, inclusive, .. } => {
-                write!(f, "{column} {} {value}", if *inclusive { "<=" } else { "<" })
+            Self::Below {
+                column,
+                value,
+                inclusive,
+                ..
+            } => {
+                write!(
+                    f,
+                    "{column} {} {value}",
+                    if *inclusive { "<=" } else { "<" }
+                )
             }
         }
     }
@@ -101,7 +120,12 @@ impl Window {
     pub fn coverage(&self) -> Coverage {
         match self {
             Self::All => Coverage::All,
-            Self::Between { column, canonical, upper, .. } => Coverage::Below {
+            Self::Between {
+                column,
+                canonical,
+                upper,
+                ..
+            } => Coverage::Below {
                 column: column.clone(),
                 value: upper.text(),
                 canonical: canonical.to_string(),
@@ -114,13 +138,15 @@ impl Window {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match self {
-            Self::Between { lower: Some(lower), upper, .. } => {
-                match upper.value.partial_cmp(&lower.value) {
-                    Some(std::cmp::Ordering::Greater) => false,
-                    Some(std::cmp::Ordering::Equal) => !upper.inclusive || lower.inclusive,
-                    _ => true,
-                }
-            }
+            Self::Between {
+                lower: Some(lower),
+                upper,
+                ..
+            } => match upper.value.partial_cmp(&lower.value) {
+                Some(std::cmp::Ordering::Greater) => false,
+                Some(std::cmp::Ordering::Equal) => !upper.inclusive || lower.inclusive,
+                _ => true,
+            },
             _ => false,
         }
     }
@@ -130,16 +156,30 @@ impl Window {
     pub fn whole(&self) -> Self {
         match self.clone() {
             Self::All => Self::All,
-            Self::Between { column, canonical, upper, .. } => {
-                Self::Between { column, canonical, lower: None, upper }
-            }
+            Self::Between {
+                column,
+                canonical,
+                upper,
+                ..
+            } => Self::Between {
+                column,
+                canonical,
+                lower: None,
+                upper,
+            },
         }
     }
 
     /// The condition on the source's rows; `None` for all.
     #[must_use]
     pub fn predicate(&self) -> Option<Expr> {
-        let Self::Between { column, lower, upper, .. } = self else {
+        let Self::Between {
+            column,
+            lower,
+            upper,
+            ..
+        } = self
+        else {
             return None;
         };
         let column = || Expr::Column(Column::new_unqualified(column.clone()));
@@ -159,14 +199,25 @@ impl Window {
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Between { column, lower, upper, .. } = self else {
+        let Self::Between {
+            column,
+            lower,
+            upper,
+            ..
+        } = self
+        else {
             return f.write_str("all rows");
         };
         if let Some(lower) = lower {
             let sign = if lower.inclusive { ">" } else { ">=" };
             write!(f, "{column} {sign} {} and ", lower.text())?;
         }
-        write!(f, "{column} {} {}", if upper.inclusive { "<=" } else { "<" }, upper.text())
+        write!(
+            f,
+            "{column} {} {}",
+            if upper.inclusive { "<=" } else { "<" },
+            upper.text()
+        )
     }
 }
 
@@ -175,7 +226,10 @@ mod tests {
     use super::*;
 
     fn between(lower: Option<(i64, bool)>, upper: (i64, bool)) -> Window {
-        let limit = |(value, inclusive): (i64, bool)| Limit { value: ScalarValue::Int64(Some(value)), inclusive };
+        let limit = |(value, inclusive): (i64, bool)| Limit {
+            value: ScalarValue::Int64(Some(value)),
+            inclusive,
+        };
         Window::Between {
             column: "n".to_owned(),
             canonical: CanonicalType::Integer8,
@@ -188,10 +242,14 @@ mod tests {
     #[test]
     fn windows_neither_overlap_nor_leave_a_gap() {
         let covers = |window: &Window, value: i64| {
-            let Window::Between { lower, upper, .. } = window else { return true };
+            let Window::Between { lower, upper, .. } = window else {
+                return true;
+            };
             let n = ScalarValue::Int64(Some(value));
             let below = n < upper.value || (upper.inclusive && n == upper.value);
-            let above = lower.as_ref().is_none_or(|l| n > l.value || (!l.inclusive && n == l.value));
+            let above = lower
+                .as_ref()
+                .is_none_or(|l| n > l.value || (!l.inclusive && n == l.value));
             below && above
         };
         for first in [false, true] {
@@ -222,9 +280,15 @@ mod tests {
         let values = [
             (CanonicalType::Date, ScalarValue::Date32(Some(10_592))),
             (CanonicalType::Integer8, ScalarValue::Int64(Some(-7))),
-            (CanonicalType::LargeString, ScalarValue::LargeUtf8(Some("a'b".to_owned()))),
             (
-                CanonicalType::Decimal { precision: 38, scale: 2 },
+                CanonicalType::LargeString,
+                ScalarValue::LargeUtf8(Some("a'b".to_owned())),
+            ),
+            (
+                CanonicalType::Decimal {
+                    precision: 38,
+                    scale: 2,
+                },
                 ScalarValue::Decimal128(Some(12_345_678_901_234_567_890), 38, 2),
             ),
             (
@@ -237,14 +301,21 @@ mod tests {
             ),
         ];
         for (canonical, value) in values {
-            let upper = Limit { value, inclusive: false };
+            let upper = Limit {
+                value,
+                inclusive: false,
+            };
             let window = Window::Between {
                 column: "c".to_owned(),
                 canonical,
                 lower: None,
                 upper: upper.clone(),
             };
-            assert_eq!(window.coverage().limit().unwrap(), Some(upper), "{canonical}");
+            assert_eq!(
+                window.coverage().limit().unwrap(),
+                Some(upper),
+                "{canonical}"
+            );
         }
     }
 }

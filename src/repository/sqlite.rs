@@ -50,7 +50,10 @@ impl Repository {
         let connection = Connection::open(path).map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
         migrate(&connection, path)?;
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
+        Ok(Self {
+            path: path.to_owned(),
+            connection: Mutex::new(connection),
+        })
     }
 
     /// Begins a run.
@@ -69,14 +72,23 @@ impl Repository {
     pub fn finish(&self, run: &str, ending: &Ending<'_>) -> Result<()> {
         let sql = include_str!("../../sql/repository/finish_run.sql");
         let (rows, bytes) = (signed(ending.rows), signed(ending.bytes));
-        self.execute(sql, params![run, now(), ending.status, rows, bytes, ending.error])
+        self.execute(
+            sql,
+            params![run, now(), ending.status, rows, bytes, ending.error],
+        )
     }
 
     /// Begins a step.
     ///
     /// # Errors
     /// Those of the file.
-    pub fn begin_step(&self, run: &str, ordinal: u32, step: &str, chunk: Option<u32>) -> Result<()> {
+    pub fn begin_step(
+        &self,
+        run: &str,
+        ordinal: u32,
+        step: &str,
+        chunk: Option<u32>,
+    ) -> Result<()> {
         let sql = include_str!("../../sql/repository/begin_step.sql");
         self.execute(sql, params![run, ordinal, step, chunk, now()])
     }
@@ -97,7 +109,16 @@ impl Repository {
     pub fn mirror(&self, target: &str, record: &StoredRecord) -> Result<()> {
         let sql = include_str!("../../sql/repository/mirror_record.sql");
         let body = record.body.to_string();
-        self.execute(sql, params![target, signed(record.sequence), record.manifest, body, now()])
+        self.execute(
+            sql,
+            params![
+                target,
+                signed(record.sequence),
+                record.manifest,
+                body,
+                now()
+            ],
+        )
     }
 
     /// The runs; with the beginning of a run's id that run and its steps.
@@ -108,7 +129,10 @@ impl Repository {
         let sql = include_str!("../../sql/repository/list_runs.sql");
         let runs = self.rows(sql, params![run], run_row)?;
         let Some(wanted) = run else {
-            return Ok(History { runs, steps: Vec::new() });
+            return Ok(History {
+                runs,
+                steps: Vec::new(),
+            });
         };
         let [only] = runs.as_slice() else {
             return Err(match runs.len() {
@@ -131,8 +155,13 @@ impl Repository {
     pub fn lock(&self, target: &str, holder: &str, above: u64) -> Result<Lease> {
         let sql = include_str!("../../sql/repository/take_lock.sql");
         let seconds = Utc::now().timestamp();
-        let parameters =
-            params![target, holder, signed(above) + 1, seconds + LEASE_SECONDS, seconds];
+        let parameters = params![
+            target,
+            holder,
+            signed(above) + 1,
+            seconds + LEASE_SECONDS,
+            seconds
+        ];
         let fence: Option<i64> = self
             .connection()
             .query_row(sql, parameters, |row| row.get(0))
@@ -176,7 +205,11 @@ impl Repository {
             .connection()
             .execute(sql, params![lease.target, lease.holder, expires])
             .map_err(|error| failed(&self.path, &error))?;
-        if changed == 1 { Ok(()) } else { Err(self.held(&lease.target)) }
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(self.held(&lease.target))
+        }
     }
 
     /// Gives a lease back.
@@ -200,7 +233,9 @@ impl Repository {
     /// A poisoned lock only means that another thread panicked between statements; each statement
     /// is a transaction of its own.
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<()> {
@@ -252,7 +287,9 @@ fn step_row(row: &Row<'_>) -> rusqlite::Result<StepRow> {
 fn migrate(connection: &Connection, path: &Path) -> Result<()> {
     let failed = |error: rusqlite::Error| failed(path, &error);
     // Immediate: two processes that meet a new file migrate one after the other.
-    connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
+    connection
+        .execute_batch("BEGIN IMMEDIATE")
+        .map_err(failed)?;
     let migrated = (|| -> Result<()> {
         let done: usize = connection
             .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
@@ -261,7 +298,10 @@ fn migrate(connection: &Connection, path: &Path) -> Result<()> {
         let Some(missing) = MIGRATIONS.get(done..) else {
             return Err(Error::new(
                 ErrorKind::Config,
-                format!("The repository {} was written by a later goe", path.display()),
+                format!(
+                    "The repository {} was written by a later goe",
+                    path.display()
+                ),
             )
             .hint("use that version of goe, or another repository file"));
         };
@@ -272,7 +312,11 @@ fn migrate(connection: &Connection, path: &Path) -> Result<()> {
             .pragma_update(None, "user_version", signed(MIGRATIONS.len() as u64))
             .map_err(failed)
     })();
-    let end = if migrated.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let end = if migrated.is_ok() {
+        "COMMIT"
+    } else {
+        "ROLLBACK"
+    };
     connection.execute_batch(end).map_err(failed)?;
     migrated
 }
@@ -281,16 +325,24 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     use rusqlite::ErrorCode as Code;
     let (kind, hint) = match error.sqlite_error_code() {
         Some(Code::NotADatabase) => (ErrorKind::Config, "point [repository] path at another file"),
-        Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => {
-            (ErrorKind::Permission, "goe writes its history there; allow it, or set [repository] path")
-        }
+        Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => (
+            ErrorKind::Permission,
+            "goe writes its history there; allow it, or set [repository] path",
+        ),
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
             (ErrorKind::Locked, "another goe is writing to it; run again")
         }
         Some(Code::DiskFull) => (ErrorKind::Load, "free some space"),
-        _ => (ErrorKind::Internal, "the target's data is safe; the file may be deleted"),
+        _ => (
+            ErrorKind::Internal,
+            "the target's data is safe; the file may be deleted",
+        ),
     };
-    Error::new(kind, format!("The repository {} failed: {error}", path.display())).hint(hint)
+    Error::new(
+        kind,
+        format!("The repository {} failed: {error}", path.display()),
+    )
+    .hint(hint)
 }
 
 fn now() -> String {
@@ -321,7 +373,12 @@ mod tests {
         repository.begin("r1", "o", "s", "t").unwrap();
         repository.begin_step("r1", 0, "stage", Some(1)).unwrap();
         repository.finish_step("r1", 0, 12, "done").unwrap();
-        let ending = Ending { status: "published", rows: 3, bytes: 4, error: None };
+        let ending = Ending {
+            status: "published",
+            rows: 3,
+            bytes: 4,
+            error: None,
+        };
         repository.finish("r1", &ending).unwrap();
         drop(repository);
 
@@ -329,7 +386,10 @@ mod tests {
         let history = again.history(Some("r")).unwrap();
         assert_eq!(history.runs[0].status, "published");
         assert_eq!(history.steps[0].millis, Some(12));
-        assert_eq!(again.history(Some("x")).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(
+            again.history(Some("x")).unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
     }
 
     #[test]
@@ -337,28 +397,48 @@ mod tests {
         let (_folder, repository) = new();
         let first = repository.lock("t", "r1", 7).unwrap();
         assert_eq!(first.fence, 8);
-        assert_eq!(repository.lock("t", "r2", 0).unwrap_err().kind(), ErrorKind::Locked);
+        assert_eq!(
+            repository.lock("t", "r2", 0).unwrap_err().kind(),
+            ErrorKind::Locked
+        );
         repository.renew(&first).unwrap();
         assert_eq!(repository.living().unwrap(), ["r1"]);
         repository.free(&first).unwrap();
         let second = repository.lock("t", "r2", 0).unwrap();
         assert_eq!(second.fence, 9);
-        assert_eq!(repository.renew(&first).unwrap_err().kind(), ErrorKind::Locked);
+        assert_eq!(
+            repository.renew(&first).unwrap_err().kind(),
+            ErrorKind::Locked
+        );
     }
 
     #[test]
     fn a_file_that_is_something_else_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("goe.db");
-        std::fs::write(&path, "not a database at all, but long enough to be read as one").unwrap();
-        assert_eq!(Repository::open(&path).unwrap_err().kind(), ErrorKind::Config);
-        assert!(std::fs::read_to_string(&path).unwrap().starts_with("not a database"));
+        std::fs::write(
+            &path,
+            "not a database at all, but long enough to be read as one",
+        )
+        .unwrap();
+        assert_eq!(
+            Repository::open(&path).unwrap_err().kind(),
+            ErrorKind::Config
+        );
+        assert!(
+            std::fs::read_to_string(&path)
+                .unwrap()
+                .starts_with("not a database")
+        );
     }
 
     #[test]
     fn a_later_form_is_refused() {
         let (folder, repository) = new();
-        repository.connection().pragma_update(None, "user_version", 99).unwrap();
+        repository
+            .connection()
+            .pragma_update(None, "user_version", 99)
+            .unwrap();
         drop(repository);
         let error = Repository::open(&folder.path().join("goe.db")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);

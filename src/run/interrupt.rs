@@ -50,8 +50,11 @@ impl Interrupt {
 }
 
 fn interrupted() -> Error {
-    Error::new(ErrorKind::Interrupted, "The run was stopped; nothing of it was published")
-        .hint("run the same command again; goe clean removes the files that it left")
+    Error::new(
+        ErrorKind::Interrupted,
+        "The run was stopped; nothing of it was published",
+    )
+    .hint("run the same command again; goe clean removes the files that it left")
 }
 
 #[cfg(test)]
@@ -63,7 +66,10 @@ mod tests {
         assert_eq!(Interrupt::never().or(async { Ok(1) }).await.unwrap(), 1);
         let (trigger, interrupt) = Interrupt::new();
         trigger.fire();
-        let stopped = interrupt.or(std::future::pending::<Result<()>>()).await.unwrap_err();
+        let stopped = interrupt
+            .or(std::future::pending::<Result<()>>())
+            .await
+            .unwrap_err();
         assert_eq!(stopped.kind(), ErrorKind::Interrupted);
     }
 }

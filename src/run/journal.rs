@@ -37,9 +37,15 @@ impl Journal {
             began: Instant::now(),
             steps: AtomicU32::new(0),
         };
-        let source = offload.spec().from.clone().unwrap_or_else(|| "a query".to_owned());
+        let source = offload
+            .spec()
+            .from
+            .clone()
+            .unwrap_or_else(|| "a query".to_owned());
         let target = offload.target().to_string();
-        journal.repository.begin(&journal.run, offload.name(), &source, &target)?;
+        journal
+            .repository
+            .begin(&journal.run, offload.name(), &source, &target)?;
         journal.tell(&Event::RunStarted {
             run: journal.run.clone(),
             offload: offload.name().to_owned(),
@@ -54,7 +60,10 @@ impl Journal {
     }
 
     pub(super) fn note(&self, text: impl Into<String>) {
-        self.tell(&Event::Note { run: self.run.clone(), text: text.into() });
+        self.tell(&Event::Note {
+            run: self.run.clone(),
+            text: text.into(),
+        });
     }
 
     pub(super) fn millis(&self) -> u64 {
@@ -80,14 +89,25 @@ impl Journal {
     ) -> Result<T> {
         let ordinal = self.steps.fetch_add(1, Ordering::Relaxed);
         let began = Instant::now();
-        self.repository.begin_step(&self.run, ordinal, &step.to_string(), chunk)?;
-        self.tell(&Event::StepStarted { run: self.run.clone(), step, chunk });
+        self.repository
+            .begin_step(&self.run, ordinal, &step.to_string(), chunk)?;
+        self.tell(&Event::StepStarted {
+            run: self.run.clone(),
+            step,
+            chunk,
+        });
         let result = work.await;
         let status = if result.is_ok() { "done" } else { "failed" };
-        self.repository.finish_step(&self.run, ordinal, millis(began), status)?;
+        self.repository
+            .finish_step(&self.run, ordinal, millis(began), status)?;
         if result.is_ok() {
             let millis = millis(began);
-            self.tell(&Event::StepFinished { run: self.run.clone(), step, chunk, millis });
+            self.tell(&Event::StepFinished {
+                run: self.run.clone(),
+                step,
+                chunk,
+                millis,
+            });
         }
         result
     }
@@ -96,12 +116,21 @@ impl Journal {
     pub(super) fn finish(&self, result: Result<Outcome>) -> Result<Outcome> {
         let ending = match &result {
             Ok(outcome) => Ending {
-                status: if outcome.nothing_to_do.is_some() { "nothing to do" } else { "published" },
+                status: if outcome.nothing_to_do.is_some() {
+                    "nothing to do"
+                } else {
+                    "published"
+                },
                 rows: outcome.rows,
                 bytes: outcome.bytes,
                 error: None,
             },
-            Err(error) => Ending { status: status(error), rows: 0, bytes: 0, error: Some(told(error)) },
+            Err(error) => Ending {
+                status: status(error),
+                rows: 0,
+                bytes: 0,
+                error: Some(told(error)),
+            },
         };
         self.tell(&Event::RunFinished {
             run: self.run.clone(),
@@ -132,7 +161,11 @@ fn told(error: &Error) -> String {
 }
 
 fn status(error: &Error) -> &'static str {
-    if error.kind() == ErrorKind::Interrupted { "interrupted" } else { "failed" }
+    if error.kind() == ErrorKind::Interrupted {
+        "interrupted"
+    } else {
+        "failed"
+    }
 }
 
 fn millis(since: Instant) -> u64 {

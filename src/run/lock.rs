@@ -36,7 +36,11 @@ impl Held {
                 }
             }
         });
-        Ok(Self { repository: Arc::clone(repository), lease, renewal })
+        Ok(Self {
+            repository: Arc::clone(repository),
+            lease,
+            renewal,
+        })
     }
 
     pub(super) fn fence(&self) -> u64 {

@@ -78,7 +78,10 @@ impl CanonicalType {
         Self::Integer4,
         Self::Integer8,
         Self::Integer38,
-        Self::Decimal { precision: 15, scale: 2 },
+        Self::Decimal {
+            precision: 15,
+            scale: 2,
+        },
         Self::Float,
         Self::Double,
         Self::Date,
@@ -184,10 +187,16 @@ impl CanonicalType {
             DataType::Date32 => Self::Date,
             DataType::Time32(TimeUnit::Second) => Self::Time { scale: 0 },
             DataType::Time32(_) => Self::Time { scale: 3 },
-            DataType::Time64(unit) => Self::Time { scale: digits(*unit) },
+            DataType::Time64(unit) => Self::Time {
+                scale: digits(*unit),
+            },
             DataType::Date64 => Self::Timestamp { scale: 3 },
-            DataType::Timestamp(unit, None) => Self::Timestamp { scale: digits(*unit) },
-            DataType::Timestamp(unit, Some(_)) => Self::TimestampTz { scale: digits(*unit) },
+            DataType::Timestamp(unit, None) => Self::Timestamp {
+                scale: digits(*unit),
+            },
+            DataType::Timestamp(unit, Some(_)) => Self::TimestampTz {
+                scale: digits(*unit),
+            },
             DataType::Interval(IntervalUnit::YearMonth) => Self::IntervalYm,
             DataType::Interval(_) | DataType::Duration(_) => Self::IntervalDs,
             DataType::Boolean => Self::Boolean,
@@ -367,8 +376,10 @@ impl FromStr for CanonicalType {
         let (name, parameters) = match upper.split_once('(') {
             Some((name, rest)) => {
                 let inner = rest.strip_suffix(')').ok_or_else(bad)?;
-                let numbers: Result<Vec<u32>, _> =
-                    inner.split(',').map(|part| part.trim().parse::<u32>()).collect();
+                let numbers: Result<Vec<u32>, _> = inner
+                    .split(',')
+                    .map(|part| part.trim().parse::<u32>())
+                    .collect();
                 (name.trim().to_owned(), numbers.map_err(|_| bad())?)
             }
             None => (upper, Vec::new()),
@@ -418,7 +429,10 @@ mod tests {
     #[test]
     fn text_and_arrow_give_the_type_back() {
         for canonical in CanonicalType::ALL {
-            assert_eq!(canonical.to_string().parse::<CanonicalType>().unwrap(), canonical);
+            assert_eq!(
+                canonical.to_string().parse::<CanonicalType>().unwrap(),
+                canonical
+            );
             let field = canonical.to_field("c", "native", true);
             assert_eq!(CanonicalType::from_field(&field).unwrap(), canonical);
             let bare = CanonicalType::from_arrow(&canonical.to_arrow()).unwrap();
@@ -443,7 +457,10 @@ mod tests {
         );
         assert_eq!(
             CanonicalType::exact_number(3, 5).unwrap(),
-            CanonicalType::Decimal { precision: 5, scale: 5 }
+            CanonicalType::Decimal {
+                precision: 5,
+                scale: 5
+            }
         );
         assert!(CanonicalType::exact_number(38, -84).is_err());
     }

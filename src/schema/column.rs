@@ -42,17 +42,29 @@ pub struct Mapping<T> {
 impl<T> Mapping<T> {
     /// A mapping that keeps the set of values.
     pub fn exact(to: T) -> Self {
-        Self { to, fidelity: Fidelity::Exact, reason: None }
+        Self {
+            to,
+            fidelity: Fidelity::Exact,
+            reason: None,
+        }
     }
 
     /// A mapping that keeps every value in another form.
     pub fn widening(to: T, reason: impl Into<String>) -> Self {
-        Self { to, fidelity: Fidelity::Widening, reason: Some(reason.into()) }
+        Self {
+            to,
+            fidelity: Fidelity::Widening,
+            reason: Some(reason.into()),
+        }
     }
 
     /// A mapping that some values would not survive; rows are checked.
     pub fn lossy(to: T, reason: impl Into<String>) -> Self {
-        Self { to, fidelity: Fidelity::Lossy, reason: Some(reason.into()) }
+        Self {
+            to,
+            fidelity: Fidelity::Lossy,
+            reason: Some(reason.into()),
+        }
     }
 }
 
@@ -97,6 +109,7 @@ impl Column {
     /// The column as an Arrow field that carries both types.
     #[must_use]
     pub fn field(&self) -> arrow::datatypes::Field {
-        self.canonical.to_field(&self.name, &self.native, self.nullable)
+        self.canonical
+            .to_field(&self.name, &self.native, self.nullable)
     }
 }

@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::IntervalUnit;
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type,
     Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, IntervalYearMonthType,
     Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
     TimestampNanosecondType, i256,
 };
-use arrow::datatypes::IntervalUnit;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -60,7 +60,8 @@ impl TableHashes {
 
     fn combine(&mut self, other: &Self, with: fn(u64, u64) -> u64) {
         if self.columns.len() < other.columns.len() {
-            self.columns.resize(other.columns.len(), ColumnHash::default());
+            self.columns
+                .resize(other.columns.len(), ColumnHash::default());
         }
         self.rows = with(self.rows, other.rows);
         self.row_sum = with(self.row_sum, other.row_sum);
@@ -90,7 +91,8 @@ pub struct RowHasher {
 
 impl RowHasher {
     fn add(&mut self, into: &mut TableHashes, batch: &RecordBatch) -> Result<()> {
-        into.columns.resize(batch.num_columns(), ColumnHash::default());
+        into.columns
+            .resize(batch.num_columns(), ColumnHash::default());
         into.rows = into.rows.wrapping_add(batch.num_rows() as u64);
         self.rows.clear();
         self.rows.resize(batch.num_rows(), 0);
@@ -165,7 +167,11 @@ fn hash_column(array: &ArrayRef, rows: &mut [u64]) -> Result<u64> {
         DataType::LargeBinary => bytes!(array.as_binary::<i64>()),
         DataType::BinaryView => bytes!(array.as_binary_view()),
         DataType::FixedSizeBinary(_) => bytes!(array.as_fixed_size_binary()),
-        other => return Err(Error::internal(format!("Values of type {other} can't be hashed"))),
+        other => {
+            return Err(Error::internal(format!(
+                "Values of type {other} can't be hashed"
+            )));
+        }
     })
 }
 
@@ -178,7 +184,10 @@ fn fold(array: &ArrayRef, rows: &mut [u64], hash: impl Fn(usize) -> u64) -> u64 
         *row = (row.rotate_left(23) ^ value).wrapping_mul(ROW_PRIME);
     };
     match array.nulls().filter(|nulls| nulls.null_count() > 0) {
-        None => rows.iter_mut().enumerate().for_each(|(i, row)| step(row, hash(i))),
+        None => rows
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, row)| step(row, hash(i))),
         Some(nulls) => rows.iter_mut().enumerate().for_each(|(i, row)| {
             step(row, if nulls.is_null(i) { NULL_HASH } else { hash(i) });
         }),
@@ -223,7 +232,10 @@ fn hash_wide_decimal(mut value: i256, mut scale: i8) -> u64 {
         scale -= 1;
     }
     // The shortest form decides, so that a value hashes alike in 128 and in 256 bits.
-    match value.to_i128().and_then(|narrow| i64::try_from(narrow).ok()) {
+    match value
+        .to_i128()
+        .and_then(|narrow| i64::try_from(narrow).ok())
+    {
         Some(small) if scale == 0 => hash_i64(small),
         Some(small) => xxh3_64_with_seed(&small.to_le_bytes(), 2 + scale as u64),
         None => xxh3_64_with_seed(&value.to_le_bytes(), 2 + scale as u64),
@@ -275,11 +287,11 @@ mod hex {
 mod tests {
     use std::sync::Arc;
 
+    use arrow::array::UInt32Array;
     use arrow::array::{
         Decimal128Array, Decimal256Array, Float64Array, Int64Array, StringArray, new_null_array,
     };
     use arrow::compute::{concat_batches, take_record_batch};
-    use arrow::array::UInt32Array;
     use proptest::prelude::*;
 
     use super::*;

@@ -7,7 +7,7 @@ mod hash;
 mod name;
 mod value;
 
-pub use canonical::{CanonicalType, CANONICAL_KEY, NATIVE_KEY};
+pub use canonical::{CANONICAL_KEY, CanonicalType, NATIVE_KEY};
 pub use column::{Column, Fidelity, Mapping};
 pub use hash::{ColumnHash, PartitionHashes, RowHasher, TableHashes};
 pub use name::{TableName, nearest, pick};

@@ -48,12 +48,18 @@ impl TableName {
             },
         )?;
         match <[String; 3]>::try_from(parts) {
-            Ok([connection, schema, table]) => Ok(Self { connection, schema, table }),
+            Ok([connection, schema, table]) => Ok(Self {
+                connection,
+                schema,
+                table,
+            }),
             Err(parts) => Err(Error::usage(format!(
                 "\"{text}\" has {} of the three parts of a table's name",
                 parts.len()
             ))
-            .hint("write CONNECTION.SCHEMA.TABLE, quoting a part with dots: shop.main.\"my.table\"")),
+            .hint(
+                "write CONNECTION.SCHEMA.TABLE, quoting a part with dots: shop.main.\"my.table\"",
+            )),
         }
     }
 }
@@ -78,7 +84,11 @@ impl fmt::Display for TableName {
 fn split_url(text: &str) -> Option<(&str, &str)> {
     let (scheme, _) = text.split_once(':')?;
     let is_scheme = !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric());
-    if is_scheme { text.rsplit_once('#') } else { None }
+    if is_scheme {
+        text.rsplit_once('#')
+    } else {
+        None
+    }
 }
 
 fn split_parts(text: &str) -> Result<Vec<String>> {
@@ -100,7 +110,9 @@ fn split_parts(text: &str) -> Result<Vec<String>> {
             Some(next) => rest = next,
             None if after.is_empty() => return Ok(parts),
             None => {
-                return Err(Error::usage(format!("A dot is missing before {after} in {text}")));
+                return Err(Error::usage(format!(
+                    "A dot is missing before {after} in {text}"
+                )));
             }
         }
     }
@@ -125,10 +137,9 @@ fn take_quoted(text: &str) -> Option<(String, &str)> {
 }
 
 fn quote_if_needed(part: &str) -> String {
-    let plain = part
-        .bytes()
-        .enumerate()
-        .all(|(i, b)| b.is_ascii_alphabetic() || b == b'_' || (i > 0 && (b.is_ascii_digit() || b == b'-')));
+    let plain = part.bytes().enumerate().all(|(i, b)| {
+        b.is_ascii_alphabetic() || b == b'_' || (i > 0 && (b.is_ascii_digit() || b == b'-'))
+    });
     if plain && !part.is_empty() {
         part.to_owned()
     } else {
@@ -201,7 +212,10 @@ mod tests {
         let odd = TableName::parse("pg.\"a.b\".\"say \"\"hi\"\"\"").unwrap();
         assert_eq!(odd, TableName::new("pg", "a.b", "say \"hi\""));
         let url = TableName::parse("sqlite:data/shop.v1.db#main.orders").unwrap();
-        assert_eq!(url, TableName::new("sqlite:data/shop.v1.db", "main", "orders"));
+        assert_eq!(
+            url,
+            TableName::new("sqlite:data/shop.v1.db", "main", "orders")
+        );
         for bad in ["", "a", "a.b", "a.b.c.d", "a..c", "a.b.\"c", "a.\"b\"c.d"] {
             assert!(TableName::parse(bad).is_err(), "{bad}");
         }

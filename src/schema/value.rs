@@ -23,12 +23,18 @@ pub fn shorten(text: &str) -> String {
         part.chars()
             .flat_map(|c| {
                 let escape = c.is_control();
-                c.escape_default().filter(move |_| escape).chain((!escape).then_some(c))
+                c.escape_default()
+                    .filter(move |_| escape)
+                    .chain((!escape).then_some(c))
             })
             .collect()
     };
     match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}… ({} characters)", escaped(&text[..end]), text.chars().count()),
+        Some((end, _)) => format!(
+            "{}… ({} characters)",
+            escaped(&text[..end]),
+            text.chars().count()
+        ),
         None => escaped(text),
     }
 }

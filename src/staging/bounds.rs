@@ -38,7 +38,10 @@ impl Bounds {
                 keep(&mut self.max, high, Ordering::Greater)
             }
             None => {
-                *self = Self { none: true, ..Self::default() };
+                *self = Self {
+                    none: true,
+                    ..Self::default()
+                };
                 Ok(())
             }
         }
@@ -46,7 +49,10 @@ impl Bounds {
 
     /// The bounds as text.
     pub(super) fn finish(&self) -> Result<ColumnBounds> {
-        Ok(ColumnBounds { min: text(self.min.as_ref())?, max: text(self.max.as_ref())? })
+        Ok(ColumnBounds {
+            min: text(self.min.as_ref())?,
+            max: text(self.max.as_ref())?,
+        })
     }
 }
 
@@ -85,11 +91,19 @@ fn extremes(array: &ArrayRef) -> Option<(ArrayRef, ArrayRef)> {
         DataType::Timestamp(TimeUnit::Microsecond, _) => numeric!(TimestampMicrosecondType),
         DataType::Timestamp(TimeUnit::Nanosecond, _) => numeric!(TimestampNanosecondType),
         DataType::Float32 => {
-            let nan = array.as_primitive::<Float32Type>().iter().flatten().any(f32::is_nan);
+            let nan = array
+                .as_primitive::<Float32Type>()
+                .iter()
+                .flatten()
+                .any(f32::is_nan);
             if nan { None } else { numeric!(Float32Type) }
         }
         DataType::Float64 => {
-            let nan = array.as_primitive::<Float64Type>().iter().flatten().any(f64::is_nan);
+            let nan = array
+                .as_primitive::<Float64Type>()
+                .iter()
+                .flatten()
+                .any(f64::is_nan);
             if nan { None } else { numeric!(Float64Type) }
         }
         DataType::Utf8 => {
@@ -133,7 +147,11 @@ fn text(bound: Option<&ArrayRef>) -> Result<Option<String>> {
         .with_timestamp_format(Some("%Y-%m-%dT%H:%M:%S%.f"))
         .with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));
     bound
-        .map(|array| Ok(ArrayFormatter::try_new(array, &options)?.value(0).to_string()))
+        .map(|array| {
+            Ok(ArrayFormatter::try_new(array, &options)?
+                .value(0)
+                .to_string())
+        })
         .transpose()
 }
 
@@ -160,20 +178,33 @@ mod tests {
     fn bounds_are_exact_text() {
         let some = |a: &str, b: &str| (Some(a.to_owned()), Some(b.to_owned()));
         let decimal = |v: Vec<Option<i128>>| -> ArrayRef {
-            Arc::new(Decimal128Array::from(v).with_precision_and_scale(38, 2).unwrap())
+            Arc::new(
+                Decimal128Array::from(v)
+                    .with_precision_and_scale(38, 2)
+                    .unwrap(),
+            )
         };
         let wide = 12_345_678_901_234_567_890_123_456_789_i128;
         assert_eq!(
-            bounds(vec![decimal(vec![Some(5), None]), decimal(vec![Some(wide), Some(-7)])]),
+            bounds(vec![
+                decimal(vec![Some(5), None]),
+                decimal(vec![Some(wide), Some(-7)])
+            ]),
             some("-0.07", "123456789012345678901234567.89")
         );
-        assert_eq!(bounds(vec![Arc::new(Date32Array::from(vec![0, 31]))]), some("1970-01-01", "1970-02-01"));
+        assert_eq!(
+            bounds(vec![Arc::new(Date32Array::from(vec![0, 31]))]),
+            some("1970-01-01", "1970-02-01")
+        );
         let instants = TimestampMicrosecondArray::from(vec![1_500_000, 0]).with_timezone("UTC");
         assert_eq!(
             bounds(vec![Arc::new(instants)]),
             some("1970-01-01T00:00:00Z", "1970-01-01T00:00:01.500Z")
         );
-        assert_eq!(bounds(vec![Arc::new(StringArray::from(vec!["b", "a"]))]), some("a", "b"));
+        assert_eq!(
+            bounds(vec![Arc::new(StringArray::from(vec!["b", "a"]))]),
+            some("a", "b")
+        );
     }
 
     #[test]
@@ -182,7 +213,13 @@ mod tests {
         let nan: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN]));
         assert_eq!(bounds(vec![plain.clone(), nan, plain]), (None, None));
         let long = "x".repeat(LONGEST_TEXT + 1);
-        assert_eq!(bounds(vec![Arc::new(StringArray::from(vec![long]))]), (None, None));
-        assert_eq!(bounds(vec![Arc::new(StringArray::from(vec![None::<&str>]))]), (None, None));
+        assert_eq!(
+            bounds(vec![Arc::new(StringArray::from(vec![long]))]),
+            (None, None)
+        );
+        assert_eq!(
+            bounds(vec![Arc::new(StringArray::from(vec![None::<&str>]))]),
+            (None, None)
+        );
     }
 }

@@ -41,7 +41,11 @@ impl StageExec {
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Self { input, spec, properties: Arc::new(properties) }
+        Self {
+            input,
+            spec,
+            properties: Arc::new(properties),
+        }
     }
 }
 
@@ -60,9 +64,15 @@ fn manifest_rows(files: &[StagedFile]) -> Result<RecordBatch> {
     let json = json.map_err(|error| Error::internal(error.to_string()))?;
     let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values(files.iter().map(|file| &file.path))),
-        Arc::new(Int64Array::from_iter_values(files.iter().map(|file| count(file.hashes.rows)))),
-        Arc::new(Int64Array::from_iter_values(files.iter().map(|file| count(file.bytes)))),
+        Arc::new(StringArray::from_iter_values(
+            files.iter().map(|file| &file.path),
+        )),
+        Arc::new(Int64Array::from_iter_values(
+            files.iter().map(|file| count(file.hashes.rows)),
+        )),
+        Arc::new(Int64Array::from_iter_values(
+            files.iter().map(|file| count(file.bytes)),
+        )),
         Arc::new(StringArray::from(json)),
     ];
     Ok(RecordBatch::try_new(manifest_schema(), columns)?)
@@ -87,17 +97,27 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         if !field.is_nullable() && column.null_count() > 0 {
             return Err(Error::new(
                 ErrorKind::Data,
-                format!("Column \"{}\" takes no NULLs and the source holds one", field.name()),
+                format!(
+                    "Column \"{}\" takes no NULLs and the source holds one",
+                    field.name()
+                ),
             )
             .hint("filter such rows with --where, or give them a value with COALESCE"));
         }
     }
-    Ok(RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec())?)
+    Ok(RecordBatch::try_new(
+        Arc::clone(schema),
+        batch.columns().to_vec(),
+    )?)
 }
 
 impl DisplayAs for StageExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StageExec: to={}, file_bytes={}", self.spec.place.url, self.spec.file_bytes)
+        write!(
+            f,
+            "StageExec: to={}, file_bytes={}",
+            self.spec.place.url, self.spec.file_bytes
+        )
     }
 }
 
@@ -124,7 +144,9 @@ impl ExecutionPlan for StageExec {
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.is_empty()) {
             (Some(input), true) => Ok(Arc::new(Self::new(input, Arc::clone(&self.spec)))),
-            _ => Err(DataFusionError::Internal("A stage has one input".to_owned())),
+            _ => Err(DataFusionError::Internal(
+                "A stage has one input".to_owned(),
+            )),
         }
     }
 
@@ -144,8 +166,13 @@ impl ExecutionPlan for StageExec {
         let workers = self.input.output_partitioning().partition_count();
         let spec = Arc::clone(&self.spec);
         let staged = futures::stream::once(async move {
-            stage(input, spec, partition, workers).await.map_err(DataFusionError::from)
+            stage(input, spec, partition, workers)
+                .await
+                .map_err(DataFusionError::from)
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(manifest_schema(), staged)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            manifest_schema(),
+            staged,
+        )))
     }
 }

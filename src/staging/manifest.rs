@@ -62,7 +62,9 @@ impl Manifest {
     pub fn hashes(&self) -> PartitionHashes {
         let mut sums: PartitionHashes = BTreeMap::new();
         for file in &self.files {
-            sums.entry(partition_path(&file.partition)).or_default().add(&file.hashes);
+            sums.entry(partition_path(&file.partition))
+                .or_default()
+                .add(&file.hashes);
         }
         sums
     }
@@ -88,7 +90,8 @@ fn encode(text: &str) -> String {
     if text == NULL_PARTITION {
         return text.replacen('_', "%5F", 1);
     }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':' | b' ');
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':' | b' ');
     let dots = !text.is_empty() && text.bytes().all(|byte| byte == b'.');
     text.bytes()
         .map(|byte| {
@@ -109,7 +112,17 @@ mod tests {
 
     #[test]
     fn hostile_values_stay_in_the_folder() {
-        for hostile in ["..", ".", "../x", "/etc", "a\0b", "%2e%2e", "a\\b", "con?", NULL_PARTITION] {
+        for hostile in [
+            "..",
+            ".",
+            "../x",
+            "/etc",
+            "a\0b",
+            "%2e%2e",
+            "a\\b",
+            "con?",
+            NULL_PARTITION,
+        ] {
             let path = partition_path(&[("c".to_owned(), Some(hostile.to_owned()))]);
             let value = path.strip_prefix("c=").unwrap();
             assert!(!value.contains(['/', '\\', '\0', '?']), "{path}");

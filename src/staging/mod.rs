@@ -20,8 +20,8 @@ use crate::backend::StagingPlace;
 pub use exec::StageExec;
 pub use manifest::{ColumnBounds, Manifest, StagedFile, partition_path};
 pub use node::{StageNode, StagePlanner, collect_manifest};
+pub(crate) use partition::split_batch;
 pub use partition::{can_partition, partition_text};
-pub(crate) use partition::{PartitionKey, split_batch};
 
 /// How the rows of one chunk are staged.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, DFSchemaRef, Result as PlanResult};
 use datafusion::logical_expr::logical_plan::{Extension, InvariantLevel};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use super::exec::manifest_schema;
@@ -35,7 +35,11 @@ impl StageNode {
     /// Those of the engine's schema.
     pub fn plan(input: LogicalPlan, spec: Arc<StageSpec>) -> Result<LogicalPlan> {
         let schema = Arc::new(DFSchema::try_from(manifest_schema())?);
-        let node = Arc::new(Self { input, spec, schema });
+        let node = Arc::new(Self {
+            input,
+            spec,
+            schema,
+        });
         Ok(LogicalPlan::Extension(Extension { node }))
     }
 }
@@ -75,7 +79,10 @@ impl UserDefinedLogicalNode for StageNode {
         mut inputs: Vec<LogicalPlan>,
     ) -> PlanResult<Arc<dyn UserDefinedLogicalNode>> {
         let input = inputs.pop().unwrap_or_else(|| self.input.clone());
-        Ok(Arc::new(Self { input, ..self.clone() }))
+        Ok(Arc::new(Self {
+            input,
+            ..self.clone()
+        }))
     }
 
     /// All columns are staged: none may be pruned away.
@@ -116,12 +123,15 @@ impl ExtensionPlanner for StagePlanner {
         _: &dyn Session,
         _: &PhysicalPlanningContext,
     ) -> PlanResult<Option<Arc<dyn ExecutionPlan>>> {
-        Ok(match (node.as_any().downcast_ref::<StageNode>(), physical_inputs) {
-            (Some(stage), [input]) => {
-                Some(Arc::new(StageExec::new(Arc::clone(input), Arc::clone(&stage.spec))))
-            }
-            _ => None,
-        })
+        Ok(
+            match (node.as_any().downcast_ref::<StageNode>(), physical_inputs) {
+                (Some(stage), [input]) => Some(Arc::new(StageExec::new(
+                    Arc::clone(input),
+                    Arc::clone(&stage.spec),
+                ))),
+                _ => None,
+            },
+        )
     }
 }
 
@@ -139,5 +149,8 @@ pub fn collect_manifest(id: &str, rows: &[RecordBatch]) -> Result<Manifest> {
             files.push(file);
         }
     }
-    Ok(Manifest { id: id.to_owned(), files })
+    Ok(Manifest {
+        id: id.to_owned(),
+        files,
+    })
 }

@@ -1,10 +1,10 @@
 //! Rows by target partition: the text of a partition value, and a batch cut into partitions.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::{lexsort_to_indices, partition, take_record_batch, SortColumn};
+use arrow::compute::{SortColumn, lexsort_to_indices, partition, take_record_batch};
 use arrow::datatypes::DataType;
+use arrow::datatypes::{Date32Type, TimeUnit, TimestampMicrosecondType};
 use arrow::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
-use arrow::datatypes::{Date32Type, TimestampMicrosecondType, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::{Error, Result};
@@ -33,7 +33,10 @@ pub(crate) fn split_batch(
     if ranges.len() > 1 {
         let by: Vec<SortColumn> = keys(batch)
             .into_iter()
-            .map(|values| SortColumn { values, options: None })
+            .map(|values| SortColumn {
+                values,
+                options: None,
+            })
             .collect();
         sorted = take_record_batch(batch, &lexsort_to_indices(&by, None)?)?;
         ranges = partition(&keys(&sorted))?.ranges();
@@ -63,19 +66,24 @@ pub fn partition_text(array: &dyn Array, row: usize) -> Result<Option<String>> {
     let text = match array.data_type() {
         DataType::Date32 => {
             let value = array.as_primitive::<Date32Type>().value(row);
-            date32_to_datetime(value).ok_or_else(out_of_range)?.format("%Y-%m-%d").to_string()
+            date32_to_datetime(value)
+                .ok_or_else(out_of_range)?
+                .format("%Y-%m-%d")
+                .to_string()
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             let value = array.as_primitive::<TimestampMicrosecondType>().value(row);
             let time = timestamp_us_to_datetime(value).ok_or_else(out_of_range)?;
             time.format("%Y-%m-%d %H:%M:%S%.f").to_string()
         }
-        other if can_partition(other) => {
-            ArrayFormatter::try_new(array, &FormatOptions::default())?.value(row).to_string()
-        }
+        other if can_partition(other) => ArrayFormatter::try_new(array, &FormatOptions::default())?
+            .value(row)
+            .to_string(),
         other => {
-            return Err(Error::unsupported(format!("A table can't be partitioned by {other}"))
-                .hint("partition by a date, a number or a text"));
+            return Err(
+                Error::unsupported(format!("A table can't be partitioned by {other}"))
+                    .hint("partition by a date, a number or a text"),
+            );
         }
     };
     Ok(Some(text))
@@ -113,10 +121,20 @@ mod tests {
         let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3, 4]));
         let batch = RecordBatch::try_from_iter([("d", days), ("id", ids)]).unwrap();
         let parts = split_batch(&batch, &[0]).unwrap();
-        let found: Vec<(Option<&str>, usize)> =
-            parts.iter().map(|(key, rows)| (key[0].as_deref(), rows.num_rows())).collect();
-        assert_eq!(found, [(None, 1), (Some("1970-01-01"), 2), (Some("1970-02-01"), 1)]);
+        let found: Vec<(Option<&str>, usize)> = parts
+            .iter()
+            .map(|(key, rows)| (key[0].as_deref(), rows.num_rows()))
+            .collect();
+        assert_eq!(
+            found,
+            [(None, 1), (Some("1970-01-01"), 2), (Some("1970-02-01"), 1)]
+        );
         assert_eq!(split_batch(&batch, &[]).unwrap().len(), 1);
-        assert_eq!(split_batch(&batch.slice(0, 0), &[0]).unwrap()[0].1.num_rows(), 0);
+        assert_eq!(
+            split_batch(&batch.slice(0, 0), &[0]).unwrap()[0]
+                .1
+                .num_rows(),
+            0
+        );
     }
 }

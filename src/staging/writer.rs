@@ -54,8 +54,10 @@ impl PartitionedWriter {
             .filter(|i| spec.partition_columns_in_files || !spec.partition_columns.contains(i))
             .collect();
         if in_file.is_empty() {
-            return Err(Error::unsupported("A table of partition columns alone can't be staged")
-                .hint("select at least one column beside those that it is partitioned by"));
+            return Err(
+                Error::unsupported("A table of partition columns alone can't be staged")
+                    .hint("select at least one column beside those that it is partitioned by"),
+            );
         }
         // The source's own type text stays out of the file: readers need the plain schema only.
         let fields: Vec<_> = in_file
@@ -108,7 +110,11 @@ impl PartitionedWriter {
         for (bounds, column) in file.bounds.iter_mut().zip(rows.columns()) {
             bounds.add(column)?;
         }
-        let columns: Vec<ArrayRef> = self.in_file.iter().map(|&i| rows.column(i).clone()).collect();
+        let columns: Vec<ArrayRef> = self
+            .in_file
+            .iter()
+            .map(|&i| rows.column(i).clone())
+            .collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.file_schema), columns)?;
         file.writer.write(&batch).await?;
         let written = file.writer.bytes_written() + file.writer.in_progress_size();
@@ -119,9 +125,16 @@ impl PartitionedWriter {
     }
 
     fn create(&self, key: &PartitionKey) -> Result<OpenFile> {
-        let name = format!("part-{}-{}-{:06}.parquet", self.spec.manifest, self.worker, self.clock);
+        let name = format!(
+            "part-{}-{}-{:06}.parquet",
+            self.spec.manifest, self.worker, self.clock
+        );
         let folder = partition_path(&self.named(key));
-        let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+        let path = if folder.is_empty() {
+            name
+        } else {
+            format!("{folder}/{name}")
+        };
         // Path::parse keeps what is percent-encoded already as it is.
         let location = Path::parse(&path)
             .map_err(|error| Error::internal(format!("A staged file has no path: {error}")))?;
@@ -134,7 +147,9 @@ impl PartitionedWriter {
             writer,
             path,
             hashes: TableHashes::default(),
-            bounds: std::iter::repeat_with(Bounds::default).take(columns).collect(),
+            bounds: std::iter::repeat_with(Bounds::default)
+                .take(columns)
+                .collect(),
             touched: self.clock,
         })
     }

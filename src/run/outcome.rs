@@ -1,0 +1,118 @@
+//! How a run or a proof ended, when it ended well.
+
+use serde::Serialize;
+
+use super::Journal;
+use crate::backend::Published;
+use crate::offload::{Difference, Plan, Record};
+use crate::schema::TableName;
+use crate::staging::Manifest;
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[must_use]
+pub struct Outcome {
+    /// Its id.
+    pub run: String,
+    /// The target.
+    pub target: TableName,
+    /// Rows published.
+    pub rows: u64,
+    /// Rows that went, where the target was replaced.
+    pub rows_removed: u64,
+    /// Files published.
+    pub files: usize,
+    /// Bytes of Parquet published.
+    pub bytes: u64,
+    /// The target's version now.
+    pub version: Option<String>,
+    /// Why there was nothing to do.
+    pub nothing_to_do: Option<String>,
+    /// How both sides were proved equal, in one sentence.
+    pub proof: String,
+    /// How long it took.
+    pub millis: u64,
+}
+
+impl Outcome {
+    pub(super) fn nothing(journal: &Journal, plan: &Plan, why: &str) -> Self {
+        Self {
+            run: journal.run.clone(),
+            target: plan.offload().target().clone(),
+            rows: 0,
+            rows_removed: 0,
+            files: 0,
+            bytes: 0,
+            version: plan.existing.as_ref().map(|table| table.version.clone()),
+            nothing_to_do: Some(why.to_owned()),
+            proof: String::new(),
+            millis: journal.millis(),
+        }
+    }
+
+    pub(super) fn published(
+        journal: &Journal,
+        plan: &Plan,
+        manifest: &Manifest,
+        published: Published,
+        proof: String,
+    ) -> Self {
+        Self {
+            run: journal.run.clone(),
+            target: plan.offload().target().clone(),
+            rows: manifest.rows(),
+            rows_removed: published.rows_removed,
+            files: manifest.files.len(),
+            bytes: manifest.bytes(),
+            version: Some(published.version),
+            nothing_to_do: None,
+            proof,
+            millis: journal.millis(),
+        }
+    }
+}
+
+/// What a published target is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
+    /// The source, as it is now.
+    Source,
+    /// The sums that were stored when the rows were published.
+    Stored,
+}
+
+impl Against {
+    pub(super) fn words(self, record: &Record) -> String {
+        let source = record.offload.from.as_deref().unwrap_or("its query");
+        match self {
+            Self::Source => format!("{source} where {}", record.coverage),
+            Self::Stored => "the hashes stored when it was published".to_owned(),
+        }
+    }
+}
+
+/// How a proof ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[must_use]
+pub struct Verification {
+    /// The target.
+    pub target: TableName,
+    /// What it was compared with, in words.
+    pub against: String,
+    /// Rows on that side.
+    pub source_rows: u64,
+    /// Rows that the target holds.
+    pub target_rows: u64,
+    /// How both differ; empty when they are equal.
+    pub differences: Vec<Difference>,
+    /// How long it took.
+    pub millis: u64,
+}
+
+impl Verification {
+    /// Whether both sides are equal.
+    #[must_use]
+    pub fn equal(&self) -> bool {
+        self.differences.is_empty()
+    }
+}

@@ -1,0 +1,140 @@
+//! Connections as catalogs. Nothing is listed ahead: a table is looked up when it is named.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, SchemaProvider, TableProvider,
+};
+use datafusion::common::Result as PlanResult;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::frontend::{FrontendTable, OpenOptions};
+use crate::systems::Connections;
+
+/// The connections, and the engine's own catalog for everything else.
+pub(super) struct ConnectionCatalogs {
+    connections: Arc<Connections>,
+    options: Arc<OpenOptions>,
+    own: MemoryCatalogProviderList,
+}
+
+impl ConnectionCatalogs {
+    pub(super) fn new(connections: Arc<Connections>, options: OpenOptions) -> Self {
+        Self {
+            connections,
+            options: Arc::new(options),
+            own: MemoryCatalogProviderList::new(),
+        }
+    }
+}
+
+impl fmt::Debug for ConnectionCatalogs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionCatalogs")
+            .field("names", &self.connections.names())
+            .finish()
+    }
+}
+
+impl CatalogProviderList for ConnectionCatalogs {
+    fn register_catalog(
+        &self,
+        name: String,
+        catalog: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
+        self.own.register_catalog(name, catalog)
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        let mut names = self.own.catalog_names();
+        names.extend(self.connections.names().into_iter().map(str::to_owned));
+        names
+    }
+
+    /// Any other name is a connection: one that is unknown says so when a table is asked for.
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        self.own.catalog(name).or_else(|| {
+            Some(Arc::new(ConnectionCatalog {
+                connections: Arc::clone(&self.connections),
+                options: Arc::clone(&self.options),
+                connection: name.to_owned(),
+            }))
+        })
+    }
+}
+
+#[derive(Clone)]
+struct ConnectionCatalog {
+    connections: Arc<Connections>,
+    options: Arc<OpenOptions>,
+    connection: String,
+}
+
+impl fmt::Debug for ConnectionCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConnectionCatalog")
+    }
+}
+
+impl CatalogProvider for ConnectionCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        Some(Arc::new(ConnectionSchema {
+            catalog: self.clone(),
+            schema: name.to_owned(),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct ConnectionSchema {
+    catalog: ConnectionCatalog,
+    schema: String,
+}
+
+impl ConnectionSchema {
+    async fn open(&self, table: &str) -> Result<Arc<dyn TableProvider>> {
+        let ConnectionCatalog {
+            connections,
+            options,
+            connection,
+        } = &self.catalog;
+        let system = connections.system(connection)?;
+        if system.frontend.is_some() {
+            let frontend = connections.frontend(connection)?;
+            let source = frontend.open(&self.schema, table, options).await?;
+            return Ok(Arc::new(FrontendTable::new(source, frontend.dialect())));
+        }
+        if !options.read_as.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("Connection \"{connection}\" has no other forms to read columns as"),
+            )
+            .hint("leave --read-as out"));
+        }
+        connections
+            .backend(connection)?
+            .table(&self.schema, table)
+            .await
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for ConnectionSchema {
+    fn table_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn table(&self, name: &str) -> PlanResult<Option<Arc<dyn TableProvider>>> {
+        Ok(Some(self.open(name).await?))
+    }
+
+    fn table_exist(&self, _: &str) -> bool {
+        true
+    }
+}

@@ -1,0 +1,88 @@
+//! A DataFusion session set up as goe needs it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session as EngineSession;
+use datafusion::common::Result as PlanResult;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use super::catalog::ConnectionCatalogs;
+use crate::error::Result;
+use crate::frontend::OpenOptions;
+use crate::staging::StagePlanner;
+use crate::systems::Connections;
+
+/// What an engine may use.
+pub(super) struct Limits {
+    /// Workers of a scan, and threads' worth of everything else.
+    pub(super) workers: usize,
+    /// Bytes that sorts, joins and aggregates may hold.
+    pub(super) memory: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            workers: cores.min(4),
+            memory: 512 << 20,
+        }
+    }
+}
+
+/// An engine whose catalogs are the connections.
+pub(super) fn build(
+    connections: &Arc<Connections>,
+    options: OpenOptions,
+    limits: &Limits,
+) -> Result<SessionContext> {
+    let config = SessionConfig::new()
+        .with_target_partitions(limits.workers)
+        // A decimal literal is a decimal: 0.1 is not a double.
+        .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
+        .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
+        .set_bool(
+            "datafusion.execution.parquet.schema_force_view_types",
+            false,
+        )
+        // A worker is a connection: rows are not dealt out again after it.
+        .with_round_robin_repartition(false);
+    let pool = Arc::new(FairSpillPool::new(limits.memory));
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(pool)
+        .build_arc()?;
+    let catalogs = ConnectionCatalogs::new(Arc::clone(connections), options);
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_catalog_list(Arc::new(catalogs))
+        .with_query_planner(Arc::new(StagingQueryPlanner))
+        .build();
+    Ok(SessionContext::new_with_state(state))
+}
+
+/// The default planner, which knows stages too.
+#[derive(Debug)]
+struct StagingQueryPlanner;
+
+#[async_trait]
+impl QueryPlanner for StagingQueryPlanner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn EngineSession,
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(StagePlanner)])
+            .create_physical_plan(plan, session)
+            .await
+    }
+}

@@ -1,0 +1,218 @@
+//! The SQL face: every connection is a catalog of one DataFusion session.
+//!
+//! `connection.schema.table` names a table of any system; a URL in quotes stands for a connection:
+//! `"sqlite:shop.db".main.orders`. The schema `goe` holds what goe knows of itself.
+
+mod catalog;
+mod engine;
+mod identifier;
+mod knowledge;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::prelude::{DataFrame, SessionContext};
+use tokio::sync::OnceCell;
+
+use crate::backend::Orphan;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frontend::OpenOptions;
+use crate::offload::{Offload, Plan, Record};
+use crate::repository::{History, Repository};
+use crate::run::{Against, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher};
+use crate::schema::TableName;
+use crate::systems::Connections;
+
+/// A configuration at work. Cheap to clone.
+#[derive(Clone)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connections: Arc<Connections>,
+    engine: SessionContext,
+    repository: OnceCell<Arc<Repository>>,
+}
+
+impl Session {
+    /// A session over a configuration; nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] when the engine can't be set up.
+    pub fn new(config: Config) -> Result<Self> {
+        let connections = Arc::new(Connections::new(config));
+        let engine = engine::build(
+            &connections,
+            OpenOptions::default(),
+            &engine::Limits::default(),
+        )?;
+        let repository = OnceCell::new();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                connections,
+                engine,
+                repository,
+            }),
+        })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.inner.connections.config()
+    }
+
+    /// The systems behind the connections.
+    #[must_use]
+    pub fn connections(&self) -> &Connections {
+        &self.inner.connections
+    }
+
+    /// The engine, for everything that DataFusion can do.
+    #[must_use]
+    pub fn engine(&self) -> &SessionContext {
+        &self.inner.engine
+    }
+
+    /// Plans one SQL statement over all connections.
+    ///
+    /// # Errors
+    /// Kind Usage for text that does not parse or names what is not there, and whatever the
+    /// systems say.
+    pub async fn sql(&self, statement: &str) -> Result<DataFrame> {
+        knowledge::refresh(self)?;
+        let engine = &self.inner.engine;
+        let plan = identifier::plan(engine, statement).await?;
+        Ok(engine.execute_logical_plan(plan).await?)
+    }
+
+    /// Plans an offload; nothing is written.
+    ///
+    /// # Errors
+    /// Every reason why the offload can't be.
+    pub async fn plan(&self, offload: &Offload) -> Result<Plan> {
+        self.runner(offload, Arc::new(Unwatched), Interrupt::never())?
+            .plan(offload)
+            .await
+    }
+
+    /// The first rows of an offload, as the target would hold them. Always at least one batch.
+    ///
+    /// # Errors
+    /// As [`Session::plan`], and every value among them that can't be kept.
+    pub async fn preview(&self, offload: &Offload, limit: usize) -> Result<Vec<RecordBatch>> {
+        let runner = self.runner(offload, Arc::new(Unwatched), Interrupt::never())?;
+        let plan = runner.plan(offload).await?;
+        let rows = DataFrame::new(runner.engine.state(), plan.rows().clone());
+        let mut batches = rows.limit(0, Some(limit))?.collect().await?;
+        if batches.is_empty() {
+            batches.push(RecordBatch::new_empty(plan.schema()));
+        }
+        Ok(batches)
+    }
+
+    /// Runs an offload.
+    ///
+    /// # Errors
+    /// As [`Runner::offload`].
+    pub async fn offload(
+        &self,
+        offload: &Offload,
+        watcher: Arc<dyn Watcher>,
+        interrupt: Interrupt,
+    ) -> Result<Outcome> {
+        let repository = self.repository()?;
+        self.runner(offload, watcher, interrupt)?
+            .offload(&repository, offload)
+            .await
+    }
+
+    /// Proves a published target.
+    ///
+    /// # Errors
+    /// As [`Runner::verify`].
+    pub async fn verify(
+        &self,
+        target: &TableName,
+        against: Against,
+        watcher: Arc<dyn Watcher>,
+        interrupt: Interrupt,
+    ) -> Result<Verification> {
+        let offload = self.recorded(target).await?;
+        self.runner(&offload, watcher, interrupt)?
+            .verify(target, against)
+            .await
+    }
+
+    /// The offload that a target was filled by.
+    async fn recorded(&self, target: &TableName) -> Result<Offload> {
+        let backend = self.inner.connections.backend(&target.connection)?;
+        let existing = backend.describe(&target.schema, &target.table).await?;
+        let stored = existing.and_then(|table| table.record).ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("{target} holds nothing that goe put there"),
+            )
+            .hint(format!(
+                "goe tables {} lists the tables there",
+                target.connection
+            ))
+        })?;
+        Record::read(&stored.body)?.offload.validate()
+    }
+
+    /// The runs that this repository remembers; with the beginning of an id that run and its steps.
+    ///
+    /// # Errors
+    /// As [`Repository::history`].
+    pub fn history(&self, run: Option<&str>) -> Result<History> {
+        self.repository()?.history(run)
+    }
+
+    /// The files that dead runs left beside a target; with `remove` they are removed.
+    ///
+    /// # Errors
+    /// Whatever the target's system says.
+    pub async fn clean(&self, target: &TableName, remove: bool) -> Result<Vec<Orphan>> {
+        let backend = self.inner.connections.backend(&target.connection)?;
+        let living = self.repository()?.living()?;
+        backend
+            .orphans(&target.schema, &target.table, &living, remove)
+            .await
+    }
+
+    fn repository(&self) -> Result<Arc<Repository>> {
+        if let Some(open) = self.inner.repository.get() {
+            return Ok(Arc::clone(open));
+        }
+        let opened = Arc::new(Repository::open(&self.config().repository())?);
+        // Another thread may have been first; either connection will do.
+        let _ = self.inner.repository.set(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    fn runner(
+        &self,
+        offload: &Offload,
+        watcher: Arc<dyn Watcher>,
+        interrupt: Interrupt,
+    ) -> Result<Runner> {
+        let connections = Arc::clone(&self.inner.connections);
+        let options = OpenOptions {
+            read_as: offload.spec().read_as.clone(),
+        };
+        let limits = engine::Limits {
+            workers: offload.parallel(),
+            memory: offload.memory() / 2,
+        };
+        let engine = engine::build(&connections, options, &limits)?;
+        Ok(Runner {
+            engine,
+            connections,
+            watcher,
+            interrupt,
+        })
+    }
+}
