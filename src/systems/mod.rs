@@ -1,5 +1,8 @@
 //! The only place that names a product: one folder each, and this registry.
 
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
 use std::sync::Arc;
 
 use crate::backend::Backend;
@@ -23,7 +26,10 @@ pub struct System {
 }
 
 /// Every system of this build.
-pub static SYSTEMS: &[System] = &[];
+pub static SYSTEMS: &[System] = &[
+    #[cfg(feature = "sqlite")]
+    sqlite::SYSTEM,
+];
 
 /// The system of a name or URL scheme.
 ///
