@@ -111,7 +111,7 @@ mod tests {
         while day <= NaiveDate::from_ymd_opt(9999, 12, 31).unwrap() {
             let text = day.format("%Y-%m-%d").to_string();
             assert_eq!(date(text.as_bytes()), Some((day - epoch).num_days() as i32), "{text}");
-            day += chrono::Days::new(1);
+            day = day + chrono::Days::new(1);
         }
     }
 
