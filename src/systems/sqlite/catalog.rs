@@ -88,7 +88,11 @@ impl Catalog<'_> {
 
     fn relations(&self, schema: &str) -> Result<Vec<Relation>> {
         self.rows(RELATIONS, &[schema], |row| {
-            Ok(Relation { name: row.get(0)?, kind: row.get(1)?, without_rowid: row.get(2)? })
+            Ok(Relation {
+                name: row.get(0)?,
+                kind: row.get(1)?,
+                without_rowid: row.get(2)?,
+            })
         })
     }
 
@@ -112,7 +116,13 @@ impl Catalog<'_> {
                 let kind = kind(&relation);
                 let rows = self.analyzed_rows(&relation.name)?;
                 let schema = schema.clone();
-                entries.push(TableEntry { schema, table: relation.name, kind, rows, bytes: None });
+                entries.push(TableEntry {
+                    schema,
+                    table: relation.name,
+                    kind,
+                    rows,
+                    bytes: None,
+                });
             }
         }
         entries.sort_by(|a, b| (&a.schema, &a.table).cmp(&(&b.schema, &b.table)));
@@ -187,11 +197,15 @@ impl Catalog<'_> {
             "view" => "a view has no rowid",
             "virtual" => "a virtual table has no rowid to split by",
             _ if relation.without_rowid => {
-                return Ok(Access::Key("a table WITHOUT ROWID has none to split by".to_owned()));
+                return Ok(Access::Key(
+                    "a table WITHOUT ROWID has none to split by".to_owned(),
+                ));
             }
             _ => {
                 let free = ROWID_NAMES.into_iter().find(|name| {
-                    !columns.iter().any(|column| column.name.eq_ignore_ascii_case(name))
+                    !columns
+                        .iter()
+                        .any(|column| column.name.eq_ignore_ascii_case(name))
                 });
                 match free {
                     Some(name) => return Ok(Access::Rowid(name)),
@@ -204,7 +218,10 @@ impl Catalog<'_> {
 
     /// How many columns a statement may select.
     pub(super) fn widest_select(&self) -> usize {
-        let limit = self.database.limit(Limit::SQLITE_LIMIT_COLUMN).unwrap_or_default();
+        let limit = self
+            .database
+            .limit(Limit::SQLITE_LIMIT_COLUMN)
+            .unwrap_or_default();
         usize::try_from(limit).unwrap_or_default()
     }
 
@@ -218,7 +235,9 @@ impl Catalog<'_> {
         let row_bytes = self.row_bytes(&described.table, rowid)?;
         let rows = match analyzed {
             Some(rows) => rows,
-            None => self.rowid_span(&described.table, rowid)?.min(self.file_bytes()? / row_bytes),
+            None => self
+                .rowid_span(&described.table, rowid)?
+                .min(self.file_bytes()? / row_bytes),
         };
         described.table.rows = Some(rows);
         described.table.bytes = Some(rows.saturating_mul(row_bytes));
@@ -229,14 +248,22 @@ impl Catalog<'_> {
     fn analyzed_rows(&self, table: &str) -> Result<Option<u64>> {
         let exists = self
             .database
-            .query_row("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_stat1'", [], |_| Ok(()))
+            .query_row(
+                "SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_stat1'",
+                [],
+                |_| Ok(()),
+            )
             .optional()
             .map_err(|error| from_sqlite(error, self.name))?;
         if exists.is_none() {
             return Ok(None);
         }
         let rows = self.rows(STATISTICS, &[table], |row| row.get::<_, Option<i64>>(0))?;
-        Ok(rows.into_iter().flatten().next().and_then(|rows| u64::try_from(rows).ok()))
+        Ok(rows
+            .into_iter()
+            .flatten()
+            .next()
+            .and_then(|rows| u64::try_from(rows).ok()))
     }
 
     fn rowid_span(&self, table: &SourceTable, rowid: &str) -> Result<u64> {
@@ -246,7 +273,9 @@ impl Catalog<'_> {
             "SELECT (SELECT min({rowid}) FROM {relation}), (SELECT max({rowid}) FROM {relation})"
         );
         let ends = self.rows(&sql, &[], |row| {
-            Ok(row.get::<_, Option<i64>>(0)?.zip(row.get::<_, Option<i64>>(1)?))
+            Ok(row
+                .get::<_, Option<i64>>(0)?
+                .zip(row.get::<_, Option<i64>>(1)?))
         })?;
         let ends = ends.into_iter().flatten().next();
         Ok(ends.map_or(0, |(first, last)| last.abs_diff(first).saturating_add(1)))
@@ -255,7 +284,10 @@ impl Catalog<'_> {
     fn file_bytes(&self) -> Result<u64> {
         let sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
         let bytes = self.rows(sql, &[], |row| row.get::<_, i64>(0))?;
-        Ok(bytes.first().and_then(|bytes| u64::try_from(*bytes).ok()).unwrap_or_default())
+        Ok(bytes
+            .first()
+            .and_then(|bytes| u64::try_from(*bytes).ok())
+            .unwrap_or_default())
     }
 
     /// The bytes of a row, at least 1: the mean of some at either end. Lengths are asked for, so
@@ -289,11 +321,19 @@ impl Catalog<'_> {
 /// The table's quoted name.
 pub(super) fn relation(table: &SourceTable) -> String {
     let dialect = SqliteDialect::default();
-    format!("{}.{}", dialect.quote(&table.name.schema), dialect.quote(&table.name.table))
+    format!(
+        "{}.{}",
+        dialect.quote(&table.name.schema),
+        dialect.quote(&table.name.table)
+    )
 }
 
 fn kind(relation: &Relation) -> RelationKind {
-    if relation.kind == "view" { RelationKind::View } else { RelationKind::Table }
+    if relation.kind == "view" {
+        RelationKind::View
+    } else {
+        RelationKind::Table
+    }
 }
 
 /// Name, origin and columns of the unique indexes, a column a line.
@@ -302,7 +342,9 @@ type IndexColumn = (String, String, Option<String>);
 /// Whether the only key column is the rowid itself, which is never NULL.
 fn rowid_alias(relation: &Relation, raw: &[RawColumn], indexes: &[IndexColumn]) -> bool {
     let mut key = raw.iter().filter(|column| column.key_position > 0);
-    let integer = key.next().is_some_and(|key| key.declared.eq_ignore_ascii_case("INTEGER"));
+    let integer = key
+        .next()
+        .is_some_and(|key| key.declared.eq_ignore_ascii_case("INTEGER"));
     let indexed = indexes.iter().any(|(_, origin, _)| origin == "pk");
     !relation.without_rowid && integer && key.next().is_none() && !indexed
 }
@@ -314,7 +356,11 @@ fn columns(
     options: &OpenOptions,
 ) -> Result<Vec<Column>> {
     let names: BTreeSet<&str> = raw.iter().map(|column| column.name.as_str()).collect();
-    if let Some(unknown) = options.read_as.keys().find(|name| !names.contains(name.as_str())) {
+    if let Some(unknown) = options
+        .read_as
+        .keys()
+        .find(|name| !names.contains(name.as_str()))
+    {
         let message = format!("There is no column \"{unknown}\" to read in another form");
         let error = Error::usage(message);
         return Err(match nearest(unknown, names) {
@@ -330,19 +376,31 @@ fn columns(
                 None => column.declared.clone(),
             };
             let mapping = mapping(&native);
-            Ok(Column::new(&column.name, native, !(column.not_null || key), mapping))
+            Ok(Column::new(
+                &column.name,
+                native,
+                !(column.not_null || key),
+                mapping,
+            ))
         })
         .collect()
 }
 
 fn primary_key(raw: &[RawColumn]) -> Vec<String> {
-    let mut key: Vec<&RawColumn> = raw.iter().filter(|column| column.key_position > 0).collect();
+    let mut key: Vec<&RawColumn> = raw
+        .iter()
+        .filter(|column| column.key_position > 0)
+        .collect();
     key.sort_by_key(|column| column.key_position);
     key.into_iter().map(|column| column.name.clone()).collect()
 }
 
 /// The primary key and every unique index, as long as no column of it can be NULL.
-fn unique(columns: &[Column], primary_key: &[String], indexes: Vec<IndexColumn>) -> Vec<Vec<String>> {
+fn unique(
+    columns: &[Column],
+    primary_key: &[String],
+    indexes: Vec<IndexColumn>,
+) -> Vec<Vec<String>> {
     let mut sets = BTreeMap::<String, Vec<Option<String>>>::new();
     for (index, _, column) in indexes {
         sets.entry(index).or_default().push(column);
@@ -352,7 +410,10 @@ fn unique(columns: &[Column], primary_key: &[String], indexes: Vec<IndexColumn>)
         !set.is_empty() && set.iter().all(full)
     };
     let mut unique = vec![primary_key.to_vec()];
-    unique.extend(sets.into_values().filter_map(|set| set.into_iter().collect()));
+    unique.extend(
+        sets.into_values()
+            .filter_map(|set| set.into_iter().collect()),
+    );
     unique.retain(never_null);
     unique.dedup();
     unique

@@ -35,10 +35,15 @@ impl Location {
             return Err(config(connection, "names no file").hint("write sqlite:PATH"));
         }
         if path == ":memory:" {
-            return Err(config(connection, "means a database that only one connection sees")
-                .hint("share it under a name: sqlite:file:/NAME?vfs=memdb"));
+            return Err(
+                config(connection, "means a database that only one connection sees")
+                    .hint("share it under a name: sqlite:file:/NAME?vfs=memdb"),
+            );
         }
-        Ok(Self { path: with_vfs(path, connection), busy_timeout: busy_timeout(connection)? })
+        Ok(Self {
+            path: with_vfs(path, connection),
+            busy_timeout: busy_timeout(connection)?,
+        })
     }
 
     /// The database as messages name it.
@@ -97,7 +102,9 @@ impl Location {
 
 /// A file that does not exist is never made; a neighbour of nearly the same name is offered.
 fn missing(path: &Path) -> Error {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let neighbours: Vec<String> = std::fs::read_dir(folder.unwrap_or(Path::new(".")))
         .into_iter()
@@ -115,7 +122,10 @@ fn missing(path: &Path) -> Error {
 }
 
 fn config(connection: &Connection, what: &str) -> Error {
-    Error::new(ErrorKind::Config, format!("The URL of connection \"{}\" {what}", connection.name))
+    Error::new(
+        ErrorKind::Config,
+        format!("The URL of connection \"{}\" {what}", connection.name),
+    )
 }
 
 /// The configuration may have taken `?vfs=…` off a URI; SQLite wants it back.
@@ -135,7 +145,10 @@ fn busy_timeout(connection: &Connection) -> Result<Duration> {
     };
     let seconds = text.parse().ok().filter(|seconds: &u64| *seconds <= 86_400);
     seconds.map(Duration::from_secs).ok_or_else(|| {
-        let message = format!("Connection \"{}\" has busy_timeout = {text}", connection.name);
+        let message = format!(
+            "Connection \"{}\" has busy_timeout = {text}",
+            connection.name
+        );
         Error::new(ErrorKind::Config, message).hint("write whole seconds, 0 to 86400")
     })
 }

@@ -15,9 +15,8 @@ pub(super) fn scaled(value: ValueRef<'_>, precision: u8, scale: u8) -> Option<i1
             let unscaled = i128::from(value).checked_mul(10_i128.checked_pow(scale.into())?)?;
             (unscaled.unsigned_abs() < 10_u128.pow(precision.min(38).into())).then_some(unscaled)
         }
-        ValueRef::Real(value) => {
-            short_real(value, precision, scale).or_else(|| real_digits(value)?.scaled(precision, scale))
-        }
+        ValueRef::Real(value) => short_real(value, precision, scale)
+            .or_else(|| real_digits(value)?.scaled(precision, scale)),
         ValueRef::Text(text) => Digits::parse(text)?.scaled(precision, scale),
         ValueRef::Null | ValueRef::Blob(_) => None,
     }
@@ -45,7 +44,10 @@ fn short_real(value: f64, precision: u8, scale: u8) -> Option<i128> {
 }
 
 fn real_digits(value: f64) -> Option<Digits> {
-    value.is_finite().then(|| format!("{value:e}")).and_then(|text| Digits::parse(text.as_bytes()))
+    value
+        .is_finite()
+        .then(|| format!("{value:e}"))
+        .and_then(|text| Digits::parse(text.as_bytes()))
 }
 
 /// A decimal number: digits without zeros at either end, times ten to the exponent.
@@ -64,7 +66,10 @@ impl Digits {
             rest => (false, rest),
         };
         let (mantissa, mut exponent) = match text.iter().position(|byte| b"eE".contains(byte)) {
-            Some(at) => (&text[..at], std::str::from_utf8(&text[at + 1..]).ok()?.parse().ok()?),
+            Some(at) => (
+                &text[..at],
+                std::str::from_utf8(&text[at + 1..]).ok()?.parse().ok()?,
+            ),
             None => (text, 0_i64),
         };
         let dot = mantissa.iter().position(|&byte| byte == b'.');
@@ -83,7 +88,11 @@ impl Digits {
         }
         let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
         digits.drain(..zeros);
-        Some(Self { negative, digits, exponent })
+        Some(Self {
+            negative,
+            digits,
+            exponent,
+        })
     }
 
     /// How many zeros follow the digits in units of 10^-`scale`, if they are whole and fit.
@@ -97,7 +106,10 @@ impl Digits {
 
     fn scaled(&self, precision: u8, scale: u8) -> Option<i128> {
         let zeros = self.zeros(precision.min(38), scale)?;
-        let digits = self.digits.iter().fold(0, |sum, digit| sum * 10 + i128::from(digit - b'0'));
+        let digits = self
+            .digits
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + i128::from(digit - b'0'));
         let unscaled = digits * 10_i128.pow(u32::try_from(zeros).ok()?);
         Some(if self.negative { -unscaled } else { unscaled })
     }
@@ -123,16 +135,36 @@ mod tests {
         for (value, precision, scale, expected) in [
             (ValueRef::Integer(12), 4, 2, Some(1200)),
             (ValueRef::Integer(100), 4, 2, None),
-            (ValueRef::Integer(i64::MIN), 38, 0, Some(i128::from(i64::MIN))),
+            (
+                ValueRef::Integer(i64::MIN),
+                38,
+                0,
+                Some(i128::from(i64::MIN)),
+            ),
             (ValueRef::Real(0.1), 15, 2, Some(10)),
             (ValueRef::Real(0.1 + 0.2), 15, 2, None),
-            (ValueRef::Real(0.1 + 0.2), 18, 17, Some(30_000_000_000_000_004)),
+            (
+                ValueRef::Real(0.1 + 0.2),
+                18,
+                17,
+                Some(30_000_000_000_000_004),
+            ),
             (ValueRef::Real(-99.99), 4, 2, Some(-9999)),
             (ValueRef::Real(99.995), 4, 2, None),
             (ValueRef::Real(-0.0), 4, 2, Some(0)),
-            (ValueRef::Real(1e20), 38, 0, Some(100_000_000_000_000_000_000)),
+            (
+                ValueRef::Real(1e20),
+                38,
+                0,
+                Some(100_000_000_000_000_000_000),
+            ),
             (ValueRef::Real(f64::INFINITY), 38, 0, None),
-            (text("12345678901234567890.12"), 22, 2, Some(1_234_567_890_123_456_789_012)),
+            (
+                text("12345678901234567890.12"),
+                22,
+                2,
+                Some(1_234_567_890_123_456_789_012),
+            ),
             (text("-.5"), 2, 1, Some(-5)),
             (text("5."), 2, 1, Some(50)),
             (text("1.50e1"), 3, 1, Some(150)),
@@ -146,7 +178,11 @@ mod tests {
             (text("--1"), 9, 2, None),
             (text("0x10"), 9, 2, None),
         ] {
-            assert_eq!(scaled(value, precision, scale), expected, "{value:?} {precision},{scale}");
+            assert_eq!(
+                scaled(value, precision, scale),
+                expected,
+                "{value:?} {precision},{scale}"
+            );
         }
     }
 

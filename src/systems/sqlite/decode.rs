@@ -62,10 +62,15 @@ pub(super) fn column_reader(reading: Reading, rows: usize) -> Box<dyn ColumnRead
 pub(super) fn sum_reader(scale: u8) -> Box<dyn ColumnReader> {
     let canonical = match scale {
         0 => CanonicalType::Integer38,
-        scale => CanonicalType::Decimal { precision: 38, scale },
+        scale => CanonicalType::Decimal {
+            precision: 38,
+            scale,
+        },
     };
     primitive::<Decimal128Type, _>(canonical, 1, |value| {
-        let (high, low) = std::str::from_utf8(value.as_bytes().ok()?).ok()?.split_once(':')?;
+        let (high, low) = std::str::from_utf8(value.as_bytes().ok()?)
+            .ok()?
+            .split_once(':')?;
         let (high, low): (i128, i128) = (high.parse().ok()?, low.parse().ok()?);
         Some((high << 32) + low)
     })
@@ -236,7 +241,10 @@ struct Text<O: OffsetSizeTrait> {
 }
 
 fn text<O: OffsetSizeTrait>(by_value: bool) -> Box<dyn ColumnReader> {
-    Box::new(Text::<O> { builder: GenericStringBuilder::new(), by_value })
+    Box::new(Text::<O> {
+        builder: GenericStringBuilder::new(),
+        by_value,
+    })
 }
 
 impl<O: OffsetSizeTrait> ColumnReader for Text<O> {

@@ -49,11 +49,17 @@ impl SqliteDialect {
             }
             Reading::Text { .. } | Reading::Date(Form::Iso) => format!("{name} COLLATE BINARY"),
             Reading::Date(Form::Unix | Form::UnixMilliseconds)
-            | Reading::Timestamp { form: Form::Unix | Form::UnixMilliseconds, .. } => {
+            | Reading::Timestamp {
+                form: Form::Unix | Form::UnixMilliseconds,
+                ..
+            } => {
                 format!("CAST({name} AS NUMERIC)")
             }
             Reading::Time { scale } => padded_time(&name, scale),
-            Reading::Timestamp { scale, form: Form::Iso } => {
+            Reading::Timestamp {
+                scale,
+                form: Form::Iso,
+            } => {
                 let time = padded_time(&format!("substr({name}, 12)"), scale);
                 format!("(substr({name}, 1, 10) || ' ' || {time})")
             }
@@ -86,8 +92,14 @@ fn padded_time(operand: &str, scale: u8) -> String {
 /// decimal that a REAL keeps.
 fn exact_digits(column: &Column) -> Option<u8> {
     match Reading::of(&column.native) {
-        Reading::Exact { precision: ..=18, scale: 0 } => Some(0),
-        Reading::Exact { precision: ..=REAL_DIGITS, scale: scale @ ..=SAFE_SCALE } => Some(scale),
+        Reading::Exact {
+            precision: ..=18,
+            scale: 0,
+        } => Some(0),
+        Reading::Exact {
+            precision: ..=REAL_DIGITS,
+            scale: scale @ ..=SAFE_SCALE,
+        } => Some(scale),
         _ => None,
     }
 }
@@ -100,7 +112,9 @@ fn summand(dialect: &SqliteDialect, column: &Column) -> Option<String> {
         (Reading::Exact { .. }, Some(0)) => Some(format!("CAST({name} AS INTEGER)")),
         (Reading::Exact { .. }, Some(scale)) => {
             let power = 10_i64.pow(scale.into());
-            Some(format!("CAST(round(CAST({name} AS NUMERIC) * {power}) AS INTEGER)"))
+            Some(format!(
+                "CAST(round(CAST({name} AS NUMERIC) * {power}) AS INTEGER)"
+            ))
         }
         _ => None,
     }
@@ -132,7 +146,8 @@ impl Dialect for SqliteDialect {
     }
 
     fn equality(&self, column: &Column) -> Option<(String, Comparison)> {
-        self.comparable(column).map(|operand| (operand, Comparison::Exact))
+        self.comparable(column)
+            .map(|operand| (operand, Comparison::Exact))
     }
 
     fn order(&self, column: &Column) -> Option<(String, Comparison)> {
@@ -155,7 +170,9 @@ impl Dialect for SqliteDialect {
             return None;
         }
         let pattern = text(&glob(pattern))?;
-        Some(format!("(glob({pattern}, {operand}) OR instr({operand}, char(0)) > 0)"))
+        Some(format!(
+            "(glob({pattern}, {operand}) OR instr({operand}, char(0)) > 0)"
+        ))
     }
 
     /// A sum goes in two halves, since SQLite's own stops at 64 bits; only columns that
@@ -234,7 +251,11 @@ fn real(value: f64) -> Option<String> {
         _ => return None,
     };
     let shared = mantissa.trailing_zeros().min(power as u32);
-    Some(format!("(CAST({} AS REAL) / {})", mantissa >> shared, (1_i64 << power) >> shared))
+    Some(format!(
+        "(CAST({} AS REAL) / {})",
+        mantissa >> shared,
+        (1_i64 << power) >> shared
+    ))
 }
 
 fn date(value: &ScalarValue, form: Form) -> Option<String> {
@@ -242,7 +263,9 @@ fn date(value: &ScalarValue, form: Form) -> Option<String> {
         return None;
     };
     match form {
-        Form::Iso => written_year(date32_to_datetime(days)?).map(|at| at.format("'%Y-%m-%d'").to_string()),
+        Form::Iso => {
+            written_year(date32_to_datetime(days)?).map(|at| at.format("'%Y-%m-%d'").to_string())
+        }
         Form::Unix => Some((i64::from(days) * 86_400).to_string()),
         Form::UnixMilliseconds => Some((i64::from(days) * 86_400_000).to_string()),
         Form::Julian => None,
@@ -256,7 +279,9 @@ fn time(value: &ScalarValue, scale: u8) -> Option<String> {
         _ => return None,
     };
     let at = DateTime::from_timestamp_nanos(nanoseconds).naive_utc();
-    (0..86_400_000_000_000).contains(&nanoseconds).then(|| format!("'{}'", iso_time(at, scale)))
+    (0..86_400_000_000_000)
+        .contains(&nanoseconds)
+        .then(|| format!("'{}'", iso_time(at, scale)))
 }
 
 fn timestamp(value: &ScalarValue, scale: u8, form: Form) -> Option<String> {
@@ -273,7 +298,11 @@ fn timestamp(value: &ScalarValue, scale: u8, form: Form) -> Option<String> {
     match form {
         Form::Iso => {
             let at = written_year(at)?;
-            Some(format!("'{} {}'", at.format("%Y-%m-%d"), iso_time(at, scale)))
+            Some(format!(
+                "'{} {}'",
+                at.format("%Y-%m-%d"),
+                iso_time(at, scale)
+            ))
         }
         // An integer compares exactly with whatever number is stored; a fraction might not.
         Form::Unix if at.nanosecond() == 0 => Some(utc.timestamp().to_string()),
@@ -291,5 +320,9 @@ fn written_year(at: NaiveDateTime) -> Option<NaiveDateTime> {
 
 fn iso_time(at: NaiveDateTime, scale: u8) -> String {
     let fraction = at.nanosecond() / 10_u32.pow(9 - u32::from(scale));
-    format!("{}.{fraction:0width$}", at.format("%H:%M:%S"), width = usize::from(scale))
+    format!(
+        "{}.{fraction:0width$}",
+        at.format("%H:%M:%S"),
+        width = usize::from(scale)
+    )
 }

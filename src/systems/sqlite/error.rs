@@ -17,7 +17,11 @@ pub(super) fn from_sqlite(error: rusqlite::Error, database: &str) -> Error {
         other => explain(ErrorCode::Unknown, 0, &other.to_string(), database),
     };
     let error = Error::new(kind, message).caused_by(error);
-    if hint.is_empty() { error } else { error.hint(hint) }
+    if hint.is_empty() {
+        error
+    } else {
+        error.hint(hint)
+    }
 }
 
 fn explain(
@@ -60,9 +64,11 @@ fn explain(
             format!("\"{database}\" could not be read: {text}"),
             "check the disk or the network share that holds it",
         ),
-        ErrorCode::OperationInterrupted => {
-            (ErrorKind::Interrupted, format!("Reading \"{database}\" was stopped"), "")
-        }
+        ErrorCode::OperationInterrupted => (
+            ErrorKind::Interrupted,
+            format!("Reading \"{database}\" was stopped"),
+            "",
+        ),
         ErrorCode::SchemaChanged => (
             ErrorKind::Conflict,
             format!("The schema of \"{database}\" changed while it was read"),

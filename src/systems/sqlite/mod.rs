@@ -40,8 +40,11 @@ pub(super) const SYSTEM: System = System {
     backend: None,
 };
 
-const FACTS: FrontendFacts =
-    FrontendFacts { system: "sqlite", snapshot_again: false, identifier_bytes: usize::MAX };
+const FACTS: FrontendFacts = FrontendFacts {
+    system: "sqlite",
+    snapshot_again: false,
+    identifier_bytes: usize::MAX,
+};
 
 fn frontend(connection: &Connection) -> Result<Arc<dyn Frontend>> {
     Ok(Arc::new(SqliteFrontend {
@@ -76,7 +79,10 @@ impl Frontend for SqliteFrontend {
         let location = self.location.clone();
         blocking(move || {
             let database = location.connect()?;
-            let catalog = Catalog { database: &database, name: location.name() };
+            let catalog = Catalog {
+                database: &database,
+                name: location.name(),
+            };
             let journal = catalog.journal()?;
             Ok(Probe {
                 version: format!("SQLite {}", rusqlite::version()),
@@ -100,12 +106,21 @@ impl Frontend for SqliteFrontend {
         let location = self.location.clone();
         blocking(move || {
             let database = location.connect()?;
-            Catalog { database: &database, name: location.name() }.tables()
+            Catalog {
+                database: &database,
+                name: location.name(),
+            }
+            .tables()
         })
         .await
     }
 
-    async fn open(&self, schema: &str, table: &str, options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    async fn open(
+        &self,
+        schema: &str,
+        table: &str,
+        options: &OpenOptions,
+    ) -> Result<Arc<dyn Source>> {
         let (location, dialect) = (self.location.clone(), Arc::clone(&self.dialect));
         let name = (self.connection.clone(), schema.to_owned(), table.to_owned());
         let options = options.clone();

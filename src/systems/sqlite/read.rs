@@ -63,14 +63,20 @@ enum How {
 
 impl Reader {
     /// Writes the statement of a request.
-    pub(super) fn new(inner: &Arc<Inner>, split: Option<&Split>, request: &ReadRequest) -> Result<Self> {
+    pub(super) fn new(
+        inner: &Arc<Inner>,
+        split: Option<&Split>,
+        request: &ReadRequest,
+    ) -> Result<Self> {
         let table = &inner.described.table;
         let schema = request_schema(table, &request.select);
         let mut asked = request.clone();
         let mut key = 0;
         let columns = match &mut asked.select {
             Select::Columns(positions) => {
-                let columns = positions.iter().map(|&i| ReadColumn::of(i, &table.columns[i]));
+                let columns = positions
+                    .iter()
+                    .map(|&i| ReadColumn::of(i, &table.columns[i]));
                 let columns = columns.collect();
                 positions.extend(&inner.key);
                 key = inner.key.len();
@@ -78,12 +84,22 @@ impl Reader {
             }
             Select::Aggregates(aggregates) => {
                 let column = |aggregate: &Aggregate| ReadColumn::aggregate(inner, *aggregate);
-                aggregates.iter().map(column).collect::<Result<Vec<ReadColumn>>>()?
+                aggregates
+                    .iter()
+                    .map(column)
+                    .collect::<Result<Vec<ReadColumn>>>()?
             }
         };
         let sql = select_sql(inner.dialect.as_ref(), &inner.keyed, split, &asked);
         let inner = Arc::clone(inner);
-        Ok(Self { inner, sql, schema, columns, key, limits: request.batch })
+        Ok(Self {
+            inner,
+            sql,
+            schema,
+            columns,
+            key,
+            limits: request.batch,
+        })
     }
 
     fn run(&self, database: &Database, sender: &mpsc::Sender<Sent>) -> Result<()> {
@@ -128,26 +144,42 @@ impl Reader {
 
     /// What names the row: `rowid 7`, or its primary key.
     fn place(&self, row: &Row<'_>) -> String {
-        let names = self.inner.key.iter().map(|&i| &self.inner.keyed.columns[i].name);
+        let names = self
+            .inner
+            .key
+            .iter()
+            .map(|&i| &self.inner.keyed.columns[i].name);
         let values = (self.columns.len()..self.columns.len() + self.key).map(|i| row.get_ref(i));
         let parts: Vec<String> = names
             .zip(values)
             .map(|(name, value)| format!("{name} {}", value.map(describe).unwrap_or_default()))
             .collect();
-        if parts.is_empty() { "a row without a key".to_owned() } else { parts.join(", ") }
+        if parts.is_empty() {
+            "a row without a key".to_owned()
+        } else {
+            parts.join(", ")
+        }
     }
 }
 
 impl ReadColumn {
     fn of(position: usize, column: &Column) -> Self {
         let how = How::Values(Reading::of(&column.native));
-        Self { position: Some(position), how, nullable: column.nullable }
+        Self {
+            position: Some(position),
+            how,
+            nullable: column.nullable,
+        }
     }
 
     fn aggregate(inner: &Inner, aggregate: Aggregate) -> Result<Self> {
         if aggregate.function == AggregateFunction::Rows {
             let how = How::Values(Reading::Integer);
-            return Ok(Self { position: None, how, nullable: false });
+            return Ok(Self {
+                position: None,
+                how,
+                nullable: false,
+            });
         }
         let column = &inner.described.table.columns[aggregate.column];
         if !inner.dialect.computes(aggregate.function, column) {
@@ -158,13 +190,19 @@ impl ReadColumn {
             return Err(Error::unsupported(message).hint("prove by checksum: --verify checksum"));
         }
         let how = match aggregate.function {
-            AggregateFunction::Sum => How::Sum { scale: scale(column.canonical) },
+            AggregateFunction::Sum => How::Sum {
+                scale: scale(column.canonical),
+            },
             AggregateFunction::Min | AggregateFunction::Max => {
                 How::Values(Reading::of(&column.native))
             }
             AggregateFunction::Rows | AggregateFunction::Count => How::Values(Reading::Integer),
         };
-        Ok(Self { position: Some(aggregate.column), how, nullable: true })
+        Ok(Self {
+            position: Some(aggregate.column),
+            how,
+            nullable: true,
+        })
     }
 
     fn reader(&self, rows: usize) -> Box<dyn ColumnReader> {
@@ -193,9 +231,21 @@ struct Batch<'a> {
 impl<'a> Batch<'a> {
     fn new(reader: &'a Reader) -> Self {
         // Builders grow by themselves; wide tables rarely fill that many rows.
-        let rows = reader.limits.rows.min(1 + 1_000_000 / (reader.columns.len() + 1));
-        let columns = reader.columns.iter().map(|column| column.reader(rows)).collect();
-        Self { reader, columns, rows: 0, bytes: 0 }
+        let rows = reader
+            .limits
+            .rows
+            .min(1 + 1_000_000 / (reader.columns.len() + 1));
+        let columns = reader
+            .columns
+            .iter()
+            .map(|column| column.reader(rows))
+            .collect();
+        Self {
+            reader,
+            columns,
+            rows: 0,
+            bytes: 0,
+        }
     }
 
     /// Takes a row; gives back the batch that had no room for it.
@@ -203,9 +253,21 @@ impl<'a> Batch<'a> {
         let bytes = self.size(row)?;
         let limits = self.reader.limits;
         let is_full = self.rows >= limits.rows || self.bytes + bytes > limits.bytes;
-        let full = if is_full && self.rows > 0 { Some(self.finish()?) } else { None };
-        for (i, (column, to)) in self.reader.columns.iter().zip(&mut self.columns).enumerate() {
-            let value = row.get_ref(i).map_err(|error| self.reader.inner.error(error))?;
+        let full = if is_full && self.rows > 0 {
+            Some(self.finish()?)
+        } else {
+            None
+        };
+        for (i, (column, to)) in self
+            .reader
+            .columns
+            .iter()
+            .zip(&mut self.columns)
+            .enumerate()
+        {
+            let value = row
+                .get_ref(i)
+                .map_err(|error| self.reader.inner.error(error))?;
             let taken = match value {
                 ValueRef::Null if column.nullable => {
                     to.push_null();
@@ -223,7 +285,9 @@ impl<'a> Batch<'a> {
 
     fn size(&self, row: &Row<'_>) -> Result<usize> {
         (0..self.columns.len()).try_fold(0, |sum, i| {
-            let value = row.get_ref(i).map_err(|error| self.reader.inner.error(error))?;
+            let value = row
+                .get_ref(i)
+                .map_err(|error| self.reader.inner.error(error))?;
             Ok(sum + size(value))
         })
     }
@@ -233,7 +297,9 @@ impl<'a> Batch<'a> {
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         let schema = Arc::clone(&self.reader.schema);
         (self.rows, self.bytes) = (0, 0);
-        Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+        Ok(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?)
     }
 }
 
@@ -264,12 +330,17 @@ impl Drop for StopOnDrop {
 /// Starts reading and gives the stream of batches.
 pub(super) fn stream(reader: Reader, loan: Loan) -> Result<SendableRecordBatchStream> {
     let handle = loan.database()?.get_interrupt_handle();
-    let stop = Arc::new(Stop { handle, done: Mutex::new(false) });
+    let stop = Arc::new(Stop {
+        handle,
+        done: Mutex::new(false),
+    });
     let on_drop = StopOnDrop(Arc::clone(&stop));
     let schema = Arc::clone(&reader.schema);
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::task::spawn_blocking(move || {
-        let ended = loan.database().and_then(|database| reader.run(database, &sender));
+        let ended = loan
+            .database()
+            .and_then(|database| reader.run(database, &sender));
         stop.done();
         // The connection is free for the next split before the last word is heard.
         drop(loan);
@@ -305,7 +376,11 @@ fn describe(value: ValueRef<'_>) -> String {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    let shown: String = bytes.iter().take(SHOWN).map(|byte| format!("{byte:02x}")).collect();
+    let shown: String = bytes
+        .iter()
+        .take(SHOWN)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     if bytes.len() > SHOWN {
         format!("x'{shown}…' ({} bytes)", bytes.len())
     } else {
@@ -325,11 +400,12 @@ fn hint(name: &str, column: &ReadColumn, value: ValueRef<'_>) -> String {
     let form = match column.how {
         _ if bytes => "bytes: --read-as COLUMN=blob",
         How::Values(Reading::Timestamp { .. }) if zoned => "instants: --read-as COLUMN=timestamptz",
-        How::Values(Reading::Date(Form::Iso) | Reading::Timestamp { form: Form::Iso, .. })
-            if number =>
-        {
-            "a number of days or seconds: --read-as COLUMN=julian (or unix, unix_ms)"
-        }
+        How::Values(
+            Reading::Date(Form::Iso)
+            | Reading::Timestamp {
+                form: Form::Iso, ..
+            },
+        ) if number => "a number of days or seconds: --read-as COLUMN=julian (or unix, unix_ms)",
         How::Values(Reading::Date(Form::Iso)) if matches!(value, ValueRef::Text(_)) => {
             "what it holds: --read-as COLUMN=timestamp (or text)"
         }
@@ -338,5 +414,8 @@ fn hint(name: &str, column: &ReadColumn, value: ValueRef<'_>) -> String {
     if matches!(value, ValueRef::Null) {
         return "correct the row".to_owned();
     }
-    format!("correct the row, or read the column as {}", form.replace("COLUMN", name))
+    format!(
+        "correct the row, or read the column as {}",
+        form.replace("COLUMN", name)
+    )
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{
     OpenOptions, ReadRequest, Snapshot, SnapshotFacts, Source, SourceTable, Split, Splits,
 };
-use crate::schema::{Column, Mapping, CanonicalType};
+use crate::schema::{CanonicalType, Column, Mapping};
 
 /// More readers would only wait for the same disk.
 const MOST_READERS: usize = 64;
@@ -53,15 +53,27 @@ impl SqliteSource {
         options: &OpenOptions,
     ) -> Result<Self> {
         let database = location.connect()?;
-        let catalog = Catalog { database: &database, name: location.name() };
+        let catalog = Catalog {
+            database: &database,
+            name: location.name(),
+        };
         dialect.set_utf8(catalog.is_utf8()?);
         let (connection, schema, table) = name;
         let mut described = catalog.describe(connection, schema, table, options)?;
         catalog.estimate(&mut described)?;
         let (keyed, key) = keyed(&described, catalog.widest_select());
         let options = options.clone();
-        let inner = Inner { location, dialect, described, options, keyed, key };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Inner {
+            location,
+            dialect,
+            described,
+            options,
+            keyed,
+            key,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 }
 
@@ -72,7 +84,9 @@ fn keyed(described: &Described, widest: usize) -> (SourceTable, Vec<usize>) {
     let mut key = match &described.access {
         Access::Rowid(name) => {
             let mapping = Mapping::exact(CanonicalType::Integer8);
-            table.columns.push(Column::new(*name, "INTEGER", false, mapping));
+            table
+                .columns
+                .push(Column::new(*name, "INTEGER", false, mapping));
             vec![table.columns.len() - 1]
         }
         Access::Key(_) => {
@@ -97,7 +111,10 @@ impl Source for SqliteSource {
         let inner = Arc::clone(&self.inner);
         blocking(move || {
             let database = inner.location.connect()?;
-            let catalog = Catalog { database: &database, name: inner.location.name() };
+            let catalog = Catalog {
+                database: &database,
+                name: inner.location.name(),
+            };
             splits::splits(&catalog, &inner.described, bytes)
         })
         .await
@@ -120,7 +137,11 @@ fn facts(readers: usize, asked: usize) -> SnapshotFacts {
         1 => "one read transaction".to_owned(),
         _ => format!("{readers} read transactions with no commit between their beginnings"),
     };
-    SnapshotFacts { label, mixed: None, readers }
+    SnapshotFacts {
+        label,
+        mixed: None,
+        readers,
+    }
 }
 
 impl Inner {
@@ -131,13 +152,18 @@ impl Inner {
     /// and all of them read the same state until they end.
     fn open(&self, readers: usize) -> Result<Vec<Database>> {
         let connect = |_| self.location.connect();
-        let mut databases = (0..readers).map(connect).collect::<Result<Vec<Database>>>()?;
+        let mut databases = (0..readers)
+            .map(connect)
+            .collect::<Result<Vec<Database>>>()?;
         let together = readers == 1 || self.begin_together(&databases)?;
         if !together {
             databases.truncate(1);
         }
         if readers == 1 || !together {
-            databases.iter().try_for_each(begin).map_err(|error| self.error(error))?;
+            databases
+                .iter()
+                .try_for_each(begin)
+                .map_err(|error| self.error(error))?;
         }
         if let Some(first) = databases.first() {
             self.check(first)?;
@@ -153,7 +179,9 @@ impl Inner {
             if data_version(&monitor)? == before {
                 return Ok(true);
             }
-            databases.iter().try_for_each(|database| database.execute_batch("ROLLBACK"))?;
+            databases
+                .iter()
+                .try_for_each(|database| database.execute_batch("ROLLBACK"))?;
             Ok(false)
         };
         for _ in 0..ATTEMPTS {
@@ -166,7 +194,10 @@ impl Inner {
 
     /// Refuses a table that is no longer as it was described.
     fn check(&self, database: &Database) -> Result<()> {
-        let catalog = Catalog { database, name: self.location.name() };
+        let catalog = Catalog {
+            database,
+            name: self.location.name(),
+        };
         let was = &self.described;
         let name = &was.table.name;
         let now = catalog.describe(&name.connection, &name.schema, &name.table, &self.options);
@@ -228,7 +259,14 @@ pub(super) struct Loan {
 impl SqliteSnapshot {
     fn new(inner: Arc<Inner>, databases: Vec<Database>, facts: SnapshotFacts) -> Self {
         let permits = Arc::new(Semaphore::new(databases.len()));
-        Self { inner, facts, pool: Arc::new(Pool { free: Mutex::new(databases), permits }) }
+        Self {
+            inner,
+            facts,
+            pool: Arc::new(Pool {
+                free: Mutex::new(databases),
+                permits,
+            }),
+        }
     }
 }
 
@@ -237,22 +275,36 @@ impl Pool {
         let gone = || Error::internal("A snapshot of SQLite has no reader to lend");
         let permits = Arc::clone(&self.permits);
         let permit = permits.acquire_owned().await.map_err(|_| gone())?;
-        let database = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let database = self
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         let database = Some(database.ok_or_else(gone)?);
-        Ok(Loan { database, pool: Arc::clone(self), _permit: permit })
+        Ok(Loan {
+            database,
+            pool: Arc::clone(self),
+            _permit: permit,
+        })
     }
 }
 
 impl Loan {
     /// The connection, inside its transaction.
     pub(super) fn database(&self) -> Result<&Database> {
-        self.database.as_ref().ok_or_else(|| Error::internal("A reader was given back twice"))
+        self.database
+            .as_ref()
+            .ok_or_else(|| Error::internal("A reader was given back twice"))
     }
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        let mut free = self.pool.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self
+            .pool
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         free.extend(self.database.take());
     }
 }

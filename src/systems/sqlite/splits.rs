@@ -19,11 +19,21 @@ pub(super) fn splits(catalog: &Catalog<'_>, described: &Described, bytes: u64) -
     };
     let row_bytes = catalog.row_bytes(&described.table, rowid)?;
     let step = (bytes / row_bytes).clamp(1, i64::MAX as u64);
-    let walk = Walk { database: catalog.database, relation: relation(&described.table), rowid };
-    let ends = walk.ends(step).map_err(|error| from_sqlite(error, catalog.name))?;
+    let walk = Walk {
+        database: catalog.database,
+        relation: relation(&described.table),
+        rowid,
+    };
+    let ends = walk
+        .ends(step)
+        .map_err(|error| from_sqlite(error, catalog.name))?;
     let reason = ends.is_empty().then(|| "it is small".to_owned());
     let size = (step, step.saturating_mul(row_bytes));
-    Ok(Splits { kind: "rowid ranges", reason, list: ranges(rowid, &ends, size) })
+    Ok(Splits {
+        kind: "rowid ranges",
+        reason,
+        list: ranges(rowid, &ends, size),
+    })
 }
 
 struct Walk<'a> {
@@ -35,7 +45,11 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// The rowid of every `step`th row, except of the last row of all.
     fn ends(&self, step: u64) -> rusqlite::Result<Vec<i64>> {
-        let Self { database, relation, rowid } = self;
+        let Self {
+            database,
+            relation,
+            rowid,
+        } = self;
         let sql = format!(
             "SELECT {rowid} FROM {relation} WHERE {rowid} >= ?1 ORDER BY {rowid} LIMIT 1 OFFSET ?2"
         );
@@ -62,13 +76,21 @@ impl Walk<'_> {
 
 /// Ranges up to each end, and one after the last; the first and the last are open.
 fn ranges(rowid: &str, ends: &[i64], (rows, bytes): (u64, u64)) -> Vec<Split> {
-    let split = |predicate| Split { relation: None, predicate, rows: Some(rows), bytes: Some(bytes) };
+    let split = |predicate| Split {
+        relation: None,
+        predicate,
+        rows: Some(rows),
+        bytes: Some(bytes),
+    };
     let (Some(first), Some(last)) = (ends.first(), ends.last()) else {
         return vec![Split::default()];
     };
     let mut list = vec![split(Some(format!("{rowid} <= {first}")))];
     list.extend(ends.windows(2).map(|pair| {
-        split(Some(format!("{rowid} > {} AND {rowid} <= {}", pair[0], pair[1])))
+        split(Some(format!(
+            "{rowid} > {} AND {rowid} <= {}",
+            pair[0], pair[1]
+        )))
     }));
     list.push(split(Some(format!("{rowid} > {last}"))));
     list

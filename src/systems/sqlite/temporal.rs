@@ -68,7 +68,8 @@ pub(super) fn has_zone(text: &[u8]) -> bool {
 
 fn number(digits: &[u8]) -> Option<i32> {
     digits.iter().try_fold(0, |number, byte| {
-        byte.is_ascii_digit().then(|| number * 10 + i32::from(byte - b'0'))
+        byte.is_ascii_digit()
+            .then(|| number * 10 + i32::from(byte - b'0'))
     })
 }
 
@@ -110,7 +111,11 @@ mod tests {
         let mut day = NaiveDate::from_ymd_opt(0, 1, 1).unwrap();
         while day <= NaiveDate::from_ymd_opt(9999, 12, 31).unwrap() {
             let text = day.format("%Y-%m-%d").to_string();
-            assert_eq!(date(text.as_bytes()), Some((day - epoch).num_days() as i32), "{text}");
+            assert_eq!(
+                date(text.as_bytes()),
+                Some((day - epoch).num_days() as i32),
+                "{text}"
+            );
             day = day + chrono::Days::new(1);
         }
     }
@@ -125,14 +130,28 @@ mod tests {
             ("2024-02-29", "2024-02-29T00:00:00"),
             ("2024-02-29 23:59", "2024-02-29T23:59:00"),
             ("1969-12-31T23:59:59.5", "1969-12-31T23:59:59.5"),
-            ("2024-02-29 01:02:03.123456789000", "2024-02-29T01:02:03.123456789"),
+            (
+                "2024-02-29 01:02:03.123456789000",
+                "2024-02-29T01:02:03.123456789",
+            ),
         ] {
             assert_eq!(timestamp(text.as_bytes()), nanoseconds(same), "{text}");
         }
         for bad in [
-            "", "2023-02-29", "2024-2-9", "2024-02-29 ", "2024-02-29 24:00", "2024-02-29 1:00",
-            "2024-02-29 01:02:60", "2024-02-29 01:02:03.", "2024-02-29 01:02.5", "20240229",
-            "2024-02-29 01:02:03Z", "2024-02-29 01:02:03.1234567891", "-001-02-28", "２024-02-2",
+            "",
+            "2023-02-29",
+            "2024-2-9",
+            "2024-02-29 ",
+            "2024-02-29 24:00",
+            "2024-02-29 1:00",
+            "2024-02-29 01:02:60",
+            "2024-02-29 01:02:03.",
+            "2024-02-29 01:02.5",
+            "20240229",
+            "2024-02-29 01:02:03Z",
+            "2024-02-29 01:02:03.1234567891",
+            "-001-02-28",
+            "２024-02-2",
         ] {
             assert_eq!(timestamp(bad.as_bytes()), None, "{bad}");
         }
@@ -141,10 +160,21 @@ mod tests {
     #[test]
     fn a_zone_is_taken_off() {
         let utc = timestamp(b"2024-02-29 12:00");
-        for text in ["2024-02-29 12:00Z", "2024-02-29T14:30:00+02:30", "2024-02-29 10:00:00.0-02:00"] {
+        for text in [
+            "2024-02-29 12:00Z",
+            "2024-02-29T14:30:00+02:30",
+            "2024-02-29 10:00:00.0-02:00",
+        ] {
             assert_eq!(zoned_timestamp(text.as_bytes()), utc, "{text}");
         }
-        for bad in ["2024-02-29", "2024-02-29 12:00", "2024-02-29Z", "2024-02-29+02:00", "Z", ""] {
+        for bad in [
+            "2024-02-29",
+            "2024-02-29 12:00",
+            "2024-02-29Z",
+            "2024-02-29+02:00",
+            "Z",
+            "",
+        ] {
             assert_eq!(zoned_timestamp(bad.as_bytes()), None, "{bad}");
         }
     }

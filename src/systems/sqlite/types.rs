@@ -78,13 +78,18 @@ impl Reading {
             Self::Date(_) => Self::Date(epoch),
             Self::Time { .. } => return None,
             Self::Timestamp { scale, .. } => Self::Timestamp { scale, form: epoch },
-            _ => Self::Timestamp { scale: 6, form: epoch },
+            _ => Self::Timestamp {
+                scale: 6,
+                form: epoch,
+            },
         })
     }
 
     fn declared(text: &str) -> Self {
         let declaration = Declaration::parse(text);
-        declaration.named().unwrap_or_else(|| declaration.by_affinity())
+        declaration
+            .named()
+            .unwrap_or_else(|| declaration.by_affinity())
     }
 
     /// The type between systems.
@@ -120,8 +125,13 @@ impl Reading {
             Self::Bytes => "a blob or text".to_owned(),
             Self::Date(Form::Iso) => "a day written YYYY-MM-DD".to_owned(),
             Self::Date(form) => format!("midnight of a day in {}", form.words()),
-            Self::Time { scale } => format!("a time written HH:MM[:SS[.{}]]", "f".repeat(scale.into())),
-            Self::Timestamp { scale, form: Form::Iso } => {
+            Self::Time { scale } => {
+                format!("a time written HH:MM[:SS[.{}]]", "f".repeat(scale.into()))
+            }
+            Self::Timestamp {
+                scale,
+                form: Form::Iso,
+            } => {
                 let fraction = "f".repeat(scale.into());
                 format!("a time written YYYY-MM-DD[ HH:MM[:SS[.{fraction}]]] without a zone")
             }
@@ -174,10 +184,18 @@ impl Declaration {
         let upper = text.to_uppercase();
         let (before, rest) = upper.split_once('(').unwrap_or((&upper, ""));
         let (inner, after) = rest.split_once(')').unwrap_or((rest, ""));
-        let parameters: Result<Vec<i32>, _> =
-            inner.split(',').map(|part| part.trim().parse::<i32>()).collect();
-        let words: Vec<&str> = before.split_whitespace().chain(after.split_whitespace()).collect();
-        Self { words: words.join(" "), parameters: parameters.unwrap_or_default() }
+        let parameters: Result<Vec<i32>, _> = inner
+            .split(',')
+            .map(|part| part.trim().parse::<i32>())
+            .collect();
+        let words: Vec<&str> = before
+            .split_whitespace()
+            .chain(after.split_whitespace())
+            .collect();
+        Self {
+            words: words.join(" "),
+            parameters: parameters.unwrap_or_default(),
+        }
     }
 
     /// The reading of a type name that people mean something by.
@@ -187,13 +205,16 @@ impl Declaration {
             words if is_integer(words) => Reading::Integer,
             "DECIMAL" | "DEC" | "NUMERIC" | "NUMBER" => self.exact(),
             "DOUBLE" | "DOUBLE PRECISION" | "REAL" | "FLOAT" => Reading::Real,
-            "TEXT" | "CLOB" => Reading::Text { bounded: !self.parameters.is_empty() },
+            "TEXT" | "CLOB" => Reading::Text {
+                bounded: !self.parameters.is_empty(),
+            },
             "BLOB" | "BINARY" | "VARBINARY" | "BYTEA" => Reading::Bytes,
             "DATE" => Reading::Date(Form::Iso),
             "TIME" | "TIME WITHOUT TIME ZONE" => Reading::Time { scale },
-            "DATETIME" | "TIMESTAMP" | "TIMESTAMP WITHOUT TIME ZONE" => {
-                Reading::Timestamp { scale, form: Form::Iso }
-            }
+            "DATETIME" | "TIMESTAMP" | "TIMESTAMP WITHOUT TIME ZONE" => Reading::Timestamp {
+                scale,
+                form: Form::Iso,
+            },
             "TIMESTAMPTZ" | "TIMESTAMP WITH TIME ZONE" => Reading::TimestampTz { scale },
             "BOOLEAN" | "BOOL" => Reading::Boolean,
             _ => return None,
@@ -242,8 +263,18 @@ impl Declaration {
 /// Whether every word of a type name is one of integers.
 fn is_integer(words: &str) -> bool {
     const WORDS: [&str; 12] = [
-        "INT", "INTEGER", "TINYINT", "SMALLINT", "MEDIUMINT", "BIGINT", "INT2", "INT4", "INT8",
-        "BIG", "UNSIGNED", "SIGNED",
+        "INT",
+        "INTEGER",
+        "TINYINT",
+        "SMALLINT",
+        "MEDIUMINT",
+        "BIGINT",
+        "INT2",
+        "INT4",
+        "INT8",
+        "BIG",
+        "UNSIGNED",
+        "SIGNED",
     ];
     words.contains("INT") && words.split(' ').all(|word| WORDS.contains(&word))
 }
@@ -259,9 +290,10 @@ pub(super) fn mapping(native: &str) -> Mapping<CanonicalType> {
         Reading::Text { bounded: true } => {
             Mapping::widening(to, "SQLite does not enforce the length of a text")
         }
-        Reading::ByValue if native.trim().is_empty() => {
-            Mapping::widening(to, "no type is declared and each row may hold another: kept as text")
-        }
+        Reading::ByValue if native.trim().is_empty() => Mapping::widening(
+            to,
+            "no type is declared and each row may hold another: kept as text",
+        ),
         Reading::ByValue => Mapping::widening(
             to,
             "the declared type bounds neither digits nor form: kept as text, exactly as stored",
@@ -276,10 +308,34 @@ pub(super) struct SqliteTypes;
 impl TypeMap for SqliteTypes {
     fn natives(&self) -> Vec<String> {
         [
-            "INTEGER", "TINYINT", "SMALLINT", "INT", "BIGINT", "REAL", "DOUBLE PRECISION", "FLOAT",
-            "DECIMAL(9,0)", "DECIMAL(15,2)", "NUMERIC(38,10)", "NUMERIC", "TEXT", "CLOB",
-            "VARCHAR(100)", "CHAR(10)", "BLOB", "VARBINARY(16)", "DATE", "TIME", "DATETIME",
-            "TIMESTAMP", "TIMESTAMP(9)", "TIMESTAMPTZ", "BOOLEAN", "JSON", "ANY", "",
+            "INTEGER",
+            "TINYINT",
+            "SMALLINT",
+            "INT",
+            "BIGINT",
+            "REAL",
+            "DOUBLE PRECISION",
+            "FLOAT",
+            "DECIMAL(9,0)",
+            "DECIMAL(15,2)",
+            "NUMERIC(38,10)",
+            "NUMERIC",
+            "TEXT",
+            "CLOB",
+            "VARCHAR(100)",
+            "CHAR(10)",
+            "BLOB",
+            "VARBINARY(16)",
+            "DATE",
+            "TIME",
+            "DATETIME",
+            "TIMESTAMP",
+            "TIMESTAMP(9)",
+            "TIMESTAMPTZ",
+            "BOOLEAN",
+            "JSON",
+            "ANY",
+            "",
         ]
         .map(str::to_owned)
         .to_vec()
@@ -291,17 +347,36 @@ impl TypeMap for SqliteTypes {
 
     fn from_canonical(&self, canonical: CanonicalType) -> Result<Mapping<NativeType>> {
         use CanonicalType as T;
-        let same = |native: String| Mapping::exact(NativeType { native, stored: canonical });
+        let same = |native: String| {
+            Mapping::exact(NativeType {
+                native,
+                stored: canonical,
+            })
+        };
         let other = |native: &str, stored, reason: &str| {
-            Mapping::widening(NativeType { native: native.to_owned(), stored }, reason)
+            Mapping::widening(
+                NativeType {
+                    native: native.to_owned(),
+                    stored,
+                },
+                reason,
+            )
         };
         let text = |reason| other("TEXT", T::LargeString, reason);
         let fraction = |name: &str, scale: u8| {
-            same(if scale <= 6 { name.to_owned() } else { format!("{name}({scale})") })
+            same(if scale <= 6 {
+                name.to_owned()
+            } else {
+                format!("{name}({scale})")
+            })
         };
         Ok(match canonical {
-            T::FixedString { length: Some(length) } => same(format!("CHAR({length})")),
-            T::VariableString { length: Some(length) } => same(format!("VARCHAR({length})")),
+            T::FixedString {
+                length: Some(length),
+            } => same(format!("CHAR({length})")),
+            T::VariableString {
+                length: Some(length),
+            } => same(format!("VARCHAR({length})")),
             T::FixedString { length: None } | T::VariableString { length: None } => {
                 same("TEXT".to_owned())
             }

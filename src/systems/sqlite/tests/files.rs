@@ -39,11 +39,18 @@ async fn what_is_no_whole_database_is_refused() {
         error.kind()
     };
     for cut in [100, 4096, bytes.len() / 2, bytes.len() - 4096] {
-        assert_eq!(refused("cut.db", bytes[..cut].to_vec()).await, ErrorKind::Data, "{cut}");
+        assert_eq!(
+            refused("cut.db", bytes[..cut].to_vec()).await,
+            ErrorKind::Data,
+            "{cut}"
+        );
     }
     let noise: Vec<u8> = (0..8192_u32).map(|i| (i * 37 % 251) as u8).collect();
     assert_eq!(refused("noise.db", noise).await, ErrorKind::Data);
-    assert_eq!(refused("text.db", b"id,name\n1,x\n".repeat(100)).await, ErrorKind::Data);
+    assert_eq!(
+        refused("text.db", b"id,name\n1,x\n".repeat(100)).await,
+        ErrorKind::Data
+    );
     assert_eq!(refused("empty.db", Vec::new()).await, ErrorKind::NotFound);
 
     let mut zeroed = bytes.clone();
@@ -77,8 +84,14 @@ async fn a_wrong_url_or_option_is_a_configuration_error() {
             assert_eq!(refused(url, None), ErrorKind::Config, "{url}");
         }
     }
-    assert_eq!(refused("sqlite:a", Some(("busy_timeout", "soon"))), ErrorKind::Config);
-    assert_eq!(refused("sqlite:a", Some(("color", "red"))), ErrorKind::Config);
+    assert_eq!(
+        refused("sqlite:a", Some(("busy_timeout", "soon"))),
+        ErrorKind::Config
+    );
+    assert_eq!(
+        refused("sqlite:a", Some(("color", "red"))),
+        ErrorKind::Config
+    );
 }
 
 #[tokio::test]
@@ -89,9 +102,15 @@ async fn a_locked_database_says_so_in_time() {
     let options = [("busy_timeout".to_owned(), "0".to_owned())].into();
     let connection = Connection::new("shop", format!("sqlite:{}", path.display()), options);
     let frontend = super::super::frontend(&connection).unwrap();
-    let source = frontend.open("main", "t", &OpenOptions::default()).await.unwrap();
+    let source = frontend
+        .open("main", "t", &OpenOptions::default())
+        .await
+        .unwrap();
     writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    assert_eq!(source.snapshot(1).await.unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!(
+        source.snapshot(1).await.unwrap_err().kind(),
+        ErrorKind::Locked
+    );
     writer.execute_batch("ROLLBACK").unwrap();
     assert!(source.snapshot(1).await.is_ok());
 }
@@ -105,7 +124,11 @@ async fn nothing_can_be_written() {
     let location = super::super::Location::parse(&connection).unwrap();
     let database = location.connect().unwrap();
     assert!(database.execute_batch("DELETE FROM t").is_err());
-    assert!(database.execute_batch("PRAGMA query_only = 0; DELETE FROM t").is_err());
+    assert!(
+        database
+            .execute_batch("PRAGMA query_only = 0; DELETE FROM t")
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -153,7 +176,10 @@ async fn all_readers_see_one_state() {
         commits
     });
     let frontend = frontend(path.to_str().unwrap());
-    let source = frontend.open("main", "account", &OpenOptions::default()).await.unwrap();
+    let source = frontend
+        .open("main", "account", &OpenOptions::default())
+        .await
+        .unwrap();
     let splits = source.splits(16 << 10).await.unwrap();
     assert!(splits.list.len() >= 8, "{}", splits.list.len());
     let mut parallel = 0;
@@ -162,24 +188,35 @@ async fn all_readers_see_one_state() {
         assert_eq!(snapshot.facts().mixed, None);
         parallel += usize::from(snapshot.facts().readers == 4);
         let request = ReadRequest::columns(vec![1]);
-        let sums = splits.list.iter().map(|split| {
-            let (snapshot, request, split) = (Arc::clone(&snapshot), request.clone(), split.clone());
-            tokio::spawn(async move {
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-                let stream = snapshot.read(Some(&split), &request).await.unwrap();
-                let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
-                let sum = |batch: &RecordBatch| {
-                    let balances = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(batch.column(0));
-                    arrow::compute::sum(balances).unwrap_or_default()
-                };
-                batches.iter().map(sum).sum::<i64>()
-            })
-        });
-        let sum: i64 = futures::future::try_join_all(sums).await.unwrap().into_iter().sum();
+        let sums =
+            splits.list.iter().map(|split| {
+                let (snapshot, request, split) =
+                    (Arc::clone(&snapshot), request.clone(), split.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                    let stream = snapshot.read(Some(&split), &request).await.unwrap();
+                    let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+                    let sum = |batch: &RecordBatch| {
+                        let balances = arrow::array::AsArray::as_primitive::<
+                            arrow::datatypes::Int64Type,
+                        >(batch.column(0));
+                        arrow::compute::sum(balances).unwrap_or_default()
+                    };
+                    batches.iter().map(sum).sum::<i64>()
+                })
+            });
+        let sum: i64 = futures::future::try_join_all(sums)
+            .await
+            .unwrap()
+            .into_iter()
+            .sum();
         assert_eq!(sum, 2_000_000, "round {round}");
     }
     stop.store(true, Ordering::Relaxed);
     let commits = transfers.join().unwrap();
     assert!(commits > 40, "the writer stood still: {commits}");
-    assert!(parallel > 20, "several readers were begun together only {parallel} times of 40");
+    assert!(
+        parallel > 20,
+        "several readers were begun together only {parallel} times of 40"
+    );
 }

@@ -31,16 +31,23 @@ impl Fixture {
         let uri = format!("file:/goe-test-{}-{number}?vfs=memdb", std::process::id());
         let writer = Database::open(&uri).unwrap();
         writer.execute_batch(sql).unwrap();
-        Self { writer, frontend: frontend(&uri) }
+        Self {
+            writer,
+            frontend: frontend(&uri),
+        }
     }
 
     async fn open(&self, table: &str) -> Result<Arc<dyn Source>> {
-        self.frontend.open("main", table, &OpenOptions::default()).await
+        self.frontend
+            .open("main", table, &OpenOptions::default())
+            .await
     }
 
     async fn open_as(&self, table: &str, column: &str, form: &str) -> Result<Arc<dyn Source>> {
         let read_as = [(column.to_owned(), form.to_owned())].into();
-        self.frontend.open("main", table, &OpenOptions { read_as }).await
+        self.frontend
+            .open("main", table, &OpenOptions { read_as })
+            .await
     }
 }
 
@@ -77,7 +84,7 @@ impl Random {
         (self.next() >> 11) as usize % limit
     }
 
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
     }
 }

@@ -26,7 +26,7 @@ async fn values_of_every_declared_type_are_read() {
         ("INTEGER", "9223372036854775807", "9223372036854775807"),
         ("BIGINT", "-9223372036854775808", "-9223372036854775808"),
         ("TINYINT", "'300'", "300"),
-        ("INT(11) UNSIGNED", "7.0", "7"),
+        ("UNSIGNED BIG INT(11)", "7.0", "7"),
         ("DECIMAL(15,2)", "1234567890123.45", "1234567890123.45"),
         ("DECIMAL(15,2)", "'-0.01'", "-0.01"),
         ("DECIMAL(15,2)", "12", "12.00"),
@@ -34,10 +34,18 @@ async fn values_of_every_declared_type_are_read() {
         ("DECIMAL(4,0)", "-9999", "-9999"),
         ("DECIMAL(9)", "999999999", "999999999"),
         ("NUMERIC(18,0)", "999999999999999999", "999999999999999999"),
-        ("NUMERIC(38,0)", "9223372036854775807", "9223372036854775807"),
+        (
+            "NUMERIC(38,0)",
+            "9223372036854775807",
+            "9223372036854775807",
+        ),
         ("NUMERIC(5,-2)", "1234500", "1234500"),
         ("NUMERIC(50,10)", "0.5", "0.5000000000"),
-        ("NUMERIC(50,10)", "-9223372036854775808", "-9223372036854775808.0000000000"),
+        (
+            "NUMERIC(50,10)",
+            "-9223372036854775808",
+            "-9223372036854775808.0000000000",
+        ),
         ("DECIMAL", "0.1", "0.1"),
         ("NUMERIC", "9223372036854775807", "9223372036854775807"),
         ("NUMERIC", "1e300", "1e300"),
@@ -59,10 +67,26 @@ async fn values_of_every_declared_type_are_read() {
         ("TIME(9)", "'23:59:59.999999999'", "23:59:59.999999999"),
         ("DATETIME", "'2024-02-29'", "2024-02-29T00:00:00"),
         ("DATETIME", "'2024-02-29T12:30'", "2024-02-29T12:30:00"),
-        ("TIMESTAMP", "'1969-12-31 23:59:59.999999'", "1969-12-31T23:59:59.999999"),
-        ("TIMESTAMP", "'9999-12-31 23:59:59.9999990'", "9999-12-31T23:59:59.999999"),
-        ("TIMESTAMP(9)", "'2024-02-29 00:00:00.000000001'", "2024-02-29T00:00:00.000000001"),
-        ("TIMESTAMPTZ", "'2024-02-29 12:00:00+02:00'", "2024-02-29T10:00:00Z"),
+        (
+            "TIMESTAMP",
+            "'1969-12-31 23:59:59.999999'",
+            "1969-12-31T23:59:59.999999",
+        ),
+        (
+            "TIMESTAMP",
+            "'9999-12-31 23:59:59.9999990'",
+            "9999-12-31T23:59:59.999999",
+        ),
+        (
+            "TIMESTAMP(9)",
+            "'2024-02-29 00:00:00.000000001'",
+            "2024-02-29T00:00:00.000000001",
+        ),
+        (
+            "TIMESTAMPTZ",
+            "'2024-02-29 12:00:00+02:00'",
+            "2024-02-29T10:00:00Z",
+        ),
         ("BOOLEAN", "1", "true"),
         ("BOOLEAN", "'False'", "false"),
         ("JSON", "'{\"a\": 1}'", "{\"a\": 1}"),
@@ -71,7 +95,11 @@ async fn values_of_every_declared_type_are_read() {
         ("POINT", "'1,2'", "1,2"),
     ] {
         let read = value_of(declared, value, None).await;
-        assert_eq!(read.as_deref().map_err(ToString::to_string), Ok(expected), "{declared} {value}");
+        assert_eq!(
+            read.as_deref().map_err(ToString::to_string),
+            Ok(expected),
+            "{declared} {value}"
+        );
     }
 }
 
@@ -106,13 +134,28 @@ async fn a_value_that_breaks_its_type_is_named() {
         ("BOOLEAN", "'yes'"),
     ] {
         let error = value_of(declared, value, None).await.expect_err(value);
-        assert_eq!(error.kind(), ErrorKind::Data, "{declared} {value}: {error:?}");
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Data,
+            "{declared} {value}: {error:?}"
+        );
         let message = error.message();
-        assert!(message.contains("\"c\"") && message.contains("shop.main.t"), "{message}");
+        assert!(
+            message.contains("\"c\"") && message.contains("shop.main.t"),
+            "{message}"
+        );
         assert!(message.contains("at rowid 42;"), "{message}");
-        assert!(error.hint_text().is_some_and(|hint| hint.contains("--read-as c=")), "{error:?}");
+        assert!(
+            error
+                .hint_text()
+                .is_some_and(|hint| hint.contains("--read-as c=")),
+            "{error:?}"
+        );
         if !matches!(value, "x'61'" | "x'01'" | "CAST(x'ff' AS TEXT)") {
-            assert!(value_of(declared, value, Some("text")).await.is_ok(), "{declared} {value}");
+            assert!(
+                value_of(declared, value, Some("text")).await.is_ok(),
+                "{declared} {value}"
+            );
         }
     }
 }
@@ -125,15 +168,29 @@ async fn a_column_is_read_in_the_form_that_is_asked_for() {
         ("INTEGER", "1709164800", "unix", "2024-02-29T00:00:00"),
         ("REAL", "-0.5", "unix", "1969-12-31T23:59:59.500"),
         ("DATE", "1709164800", "UNIX", "2024-02-29"),
-        ("DATETIME", "1709164800123", "unix_ms", "2024-02-29T00:00:00.123"),
+        (
+            "DATETIME",
+            "1709164800123",
+            "unix_ms",
+            "2024-02-29T00:00:00.123",
+        ),
         ("TEXT", "'12.50'", "decimal(9,2)", "12.50"),
         ("TEXT", "'2024-02-29'", "date", "2024-02-29"),
-        ("TIMESTAMP", "'2024-02-29T12:00Z'", "timestamptz", "2024-02-29T12:00:00Z"),
+        (
+            "TIMESTAMP",
+            "'2024-02-29T12:00Z'",
+            "timestamptz",
+            "2024-02-29T12:00:00Z",
+        ),
         ("TEXT", "CAST(x'ff' AS TEXT)", "blob", "ff"),
         ("INTEGER", "'x'", "text", "x"),
     ] {
         let read = value_of(declared, value, Some(form)).await;
-        assert_eq!(read.as_deref().map_err(ToString::to_string), Ok(expected), "{value} as {form}");
+        assert_eq!(
+            read.as_deref().map_err(ToString::to_string),
+            Ok(expected),
+            "{value} as {form}"
+        );
     }
     for (declared, form) in [("TIME", "unix"), ("TEXT", "polka"), ("TEXT", "")] {
         let error = value_of(declared, "NULL", Some(form)).await.unwrap_err();
@@ -167,9 +224,17 @@ async fn an_expression_of_a_view_is_read_by_value() {
     );
     let source = fixture.open("v").await.unwrap();
     let types: Vec<CanonicalType> = source.table().columns.iter().map(|c| c.canonical).collect();
-    assert_eq!(types[..2], [CanonicalType::Integer8, CanonicalType::LargeString]);
+    assert_eq!(
+        types[..2],
+        [CanonicalType::Integer8, CanonicalType::LargeString]
+    );
     let batch = read_all(&source).await.unwrap();
-    let mixed: Vec<_> = batch.column(3).as_string::<i64>().iter().flatten().collect();
+    let mixed: Vec<_> = batch
+        .column(3)
+        .as_string::<i64>()
+        .iter()
+        .flatten()
+        .collect();
     assert_eq!(mixed, ["1", "y"]);
     assert_eq!(describe_value(batch.column(2), 1), "2.5");
     let splits = source.splits(1).await.unwrap();
@@ -185,11 +250,21 @@ async fn sixty_four_megabytes_in_one_value_survive() {
     );
     let source = fixture.open("t").await.unwrap();
     let snapshot = source.snapshot(1).await.unwrap();
-    let stream = snapshot.read(None, &ReadRequest::columns(vec![1])).await.unwrap();
+    let stream = snapshot
+        .read(None, &ReadRequest::columns(vec![1]))
+        .await
+        .unwrap();
     let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
     let lengths: Vec<usize> = batches
         .iter()
-        .flat_map(|batch| batch.column(0).as_string::<i64>().iter().flatten().map(str::len))
+        .flat_map(|batch| {
+            batch
+                .column(0)
+                .as_string::<i64>()
+                .iter()
+                .flatten()
+                .map(str::len)
+        })
         .collect();
     assert_eq!(lengths, [5, 64 << 20, 5]);
     assert_eq!(batches.len(), 3, "a large row has a batch of its own");
@@ -199,11 +274,18 @@ async fn sixty_four_megabytes_in_one_value_survive() {
 fn types_map_there_and_back() {
     for native in SqliteTypes.natives() {
         let mapping = SqliteTypes.to_canonical(&native).unwrap();
-        assert_eq!(mapping.reason.is_none(), mapping.fidelity == crate::schema::Fidelity::Exact);
+        assert_eq!(
+            mapping.reason.is_none(),
+            mapping.fidelity == crate::schema::Fidelity::Exact
+        );
     }
     for canonical in CanonicalType::ALL {
         let native = SqliteTypes.from_canonical(canonical).unwrap().to;
         let back = SqliteTypes.to_canonical(&native.native).unwrap().to;
-        assert!(back.holds(native.stored), "{canonical}: {} is {back}", native.native);
+        assert!(
+            back.holds(native.stored),
+            "{canonical}: {} is {back}",
+            native.native
+        );
     }
 }
