@@ -1,6 +1,12 @@
 //! The only place that names a product: one folder each, and this registry.
 
 mod connections;
+#[cfg(feature = "delta")]
+mod delta;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::sync::Arc;
 
@@ -29,7 +35,14 @@ pub struct System {
 }
 
 /// Every system of this build.
-pub static SYSTEMS: &[System] = &[];
+pub static SYSTEMS: &[System] = &[
+    #[cfg(feature = "sqlite")]
+    sqlite::SYSTEM,
+    #[cfg(feature = "postgres")]
+    postgres::SYSTEM,
+    #[cfg(feature = "delta")]
+    delta::SYSTEM,
+];
 
 /// The system of a name or URL scheme.
 ///

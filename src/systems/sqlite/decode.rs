@@ -1,0 +1,318 @@
+//! Values as SQLite hands them over, into Arrow builders: one per column, chosen once per query.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, ArrowPrimitiveType, BooleanBuilder, GenericStringBuilder, LargeBinaryBuilder,
+    OffsetSizeTrait, PrimitiveBuilder,
+};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampNanosecondType,
+};
+use rusqlite::types::ValueRef;
+
+use super::decimal::{scaled, wide_scaled};
+use super::temporal;
+use super::types::{Form, Reading};
+use crate::schema::CanonicalType;
+
+/// Bytes that a value of fixed size counts for in a batch.
+const FIXED_BYTES: usize = 8;
+
+/// Collects a column's values.
+pub(super) trait ColumnReader {
+    /// Takes a value that is not NULL; `None` if it breaks the column's type.
+    fn push(&mut self, value: ValueRef<'_>) -> Option<()>;
+
+    /// Takes a NULL.
+    fn push_null(&mut self);
+
+    /// The values so far, in an array; begins anew.
+    fn finish(&mut self) -> ArrayRef;
+}
+
+/// The reader of a column's values.
+pub(super) fn column_reader(reading: Reading, rows: usize) -> Box<dyn ColumnReader> {
+    let canonical = reading.canonical();
+    match reading {
+        Reading::Integer => primitive::<Int64Type, _>(canonical, rows, integer),
+        Reading::Real => primitive::<Float64Type, _>(canonical, rows, real),
+        Reading::Exact { precision, scale } => exact(canonical, rows, precision, scale),
+        Reading::Text { bounded: true } => text::<i32>(false),
+        Reading::Text { bounded: false } => text::<i64>(false),
+        Reading::ByValue => text::<i64>(true),
+        Reading::Bytes => Box::new(Bytes(LargeBinaryBuilder::new())),
+        Reading::Date(form) => primitive::<Date32Type, _>(canonical, rows, move |v| date(v, form)),
+        Reading::Time { .. } => clock(canonical, rows),
+        Reading::Timestamp { form, .. } => {
+            instant(canonical, rows, move |value| timestamp(value, form))
+        }
+        Reading::TimestampTz { .. } => instant(canonical, rows, |value| match value {
+            ValueRef::Text(text) => temporal::zoned_timestamp(text),
+            _ => None,
+        }),
+        Reading::Boolean => Box::new(Boolean(BooleanBuilder::with_capacity(rows))),
+    }
+}
+
+/// The reader of a sum that came in two halves.
+pub(super) fn sum_reader(scale: u8) -> Box<dyn ColumnReader> {
+    let canonical = match scale {
+        0 => CanonicalType::Integer38,
+        scale => CanonicalType::Decimal {
+            precision: 38,
+            scale,
+        },
+    };
+    primitive::<Decimal128Type, _>(canonical, 1, |value| {
+        let (high, low) = std::str::from_utf8(value.as_bytes().ok()?)
+            .ok()?
+            .split_once(':')?;
+        let (high, low): (i128, i128) = (high.parse().ok()?, low.parse().ok()?);
+        Some((high << 32) + low)
+    })
+}
+
+/// How many bytes a value counts for in a batch.
+pub(super) fn size(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => FIXED_BYTES + bytes.len(),
+        _ => FIXED_BYTES,
+    }
+}
+
+struct Primitive<T: ArrowPrimitiveType, D> {
+    builder: PrimitiveBuilder<T>,
+    decode: D,
+}
+
+fn primitive<T, D>(canonical: CanonicalType, rows: usize, decode: D) -> Box<dyn ColumnReader>
+where
+    T: ArrowPrimitiveType,
+    D: Fn(ValueRef<'_>) -> Option<T::Native> + 'static,
+{
+    let builder = PrimitiveBuilder::<T>::with_capacity(rows).with_data_type(canonical.to_arrow());
+    Box::new(Primitive { builder, decode })
+}
+
+impl<T, D> ColumnReader for Primitive<T, D>
+where
+    T: ArrowPrimitiveType,
+    D: Fn(ValueRef<'_>) -> Option<T::Native>,
+{
+    fn push(&mut self, value: ValueRef<'_>) -> Option<()> {
+        self.builder.append_value((self.decode)(value)?);
+        Some(())
+    }
+
+    fn push_null(&mut self) {
+        self.builder.append_null();
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.builder.finish())
+    }
+}
+
+/// A whole REAL is an integer too: an expression of a view may have made it one.
+fn integer(value: ValueRef<'_>) -> Option<i64> {
+    match value {
+        ValueRef::Integer(value) => Some(value),
+        ValueRef::Real(_) => i64::try_from(scaled(value, 19, 0)?).ok(),
+        _ => None,
+    }
+}
+
+fn real(value: ValueRef<'_>) -> Option<f64> {
+    match value {
+        ValueRef::Real(value) => Some(value),
+        ValueRef::Integer(value) => {
+            let real = value as f64;
+            (real as i128 == i128::from(value)).then_some(real)
+        }
+        _ => None,
+    }
+}
+
+fn exact(canonical: CanonicalType, rows: usize, precision: u8, scale: u8) -> Box<dyn ColumnReader> {
+    match canonical.to_arrow() {
+        DataType::Int8 => narrow::<Int8Type>(canonical, rows, precision),
+        DataType::Int16 => narrow::<Int16Type>(canonical, rows, precision),
+        DataType::Int32 => narrow::<Int32Type>(canonical, rows, precision),
+        DataType::Int64 => narrow::<Int64Type>(canonical, rows, precision),
+        DataType::Decimal256(..) => primitive::<Decimal256Type, _>(canonical, rows, move |value| {
+            wide_scaled(value, precision, scale)
+        }),
+        _ => primitive::<Decimal128Type, _>(canonical, rows, move |value| {
+            scaled(value, precision, scale)
+        }),
+    }
+}
+
+/// A decimal without a fraction, as the machine integer that holds its digits.
+fn narrow<T>(canonical: CanonicalType, rows: usize, precision: u8) -> Box<dyn ColumnReader>
+where
+    T: ArrowPrimitiveType,
+    T::Native: TryFrom<i128>,
+{
+    primitive::<T, _>(canonical, rows, move |value| {
+        T::Native::try_from(scaled(value, precision, 0)?).ok()
+    })
+}
+
+fn date(value: ValueRef<'_>, form: Form) -> Option<i32> {
+    const DAY: i128 = 86_400_000_000_000;
+    if let (Form::Iso, ValueRef::Text(text)) = (form, value) {
+        return temporal::date(text);
+    }
+    let nanoseconds = epoch(value, form)?;
+    (nanoseconds % DAY == 0).then(|| i32::try_from(nanoseconds / DAY).ok())?
+}
+
+fn timestamp(value: ValueRef<'_>, form: Form) -> Option<i128> {
+    match (form, value) {
+        (Form::Iso, ValueRef::Text(text)) => temporal::timestamp(text),
+        _ => epoch(value, form),
+    }
+}
+
+/// The nanoseconds since 1970 of a number.
+fn epoch(value: ValueRef<'_>, form: Form) -> Option<i128> {
+    match form {
+        Form::Iso => None,
+        Form::Unix => Some(scaled(value, 30, 6)? * 1000),
+        Form::UnixMilliseconds => Some(scaled(value, 30, 3)? * 1000),
+        Form::Julian => julian(value),
+    }
+}
+
+/// A Julian day to the millisecond, as SQLite itself takes it; a REAL holds no finer time.
+fn julian(value: ValueRef<'_>) -> Option<i128> {
+    /// Milliseconds from noon of the first Julian day to 1970.
+    const EPOCH: i128 = 210_866_760_000_000;
+    let day = real(value).filter(|day| (0.0..5_373_484.5).contains(day))?;
+    let milliseconds = (day * 86_400_000.0 + 0.5) as i64;
+    Some((i128::from(milliseconds) - EPOCH) * 1_000_000)
+}
+
+/// A reader of nanoseconds since 1970 into the unit of the type.
+fn instant<D>(canonical: CanonicalType, rows: usize, decode: D) -> Box<dyn ColumnReader>
+where
+    D: Fn(ValueRef<'_>) -> Option<i128> + 'static,
+{
+    match canonical.to_arrow() {
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            primitive::<TimestampNanosecondType, _>(canonical, rows, move |value| {
+                i64::try_from(decode(value)?).ok()
+            })
+        }
+        _ => primitive::<TimestampMicrosecondType, _>(canonical, rows, move |value| {
+            microseconds(decode(value)?)
+        }),
+    }
+}
+
+fn clock(canonical: CanonicalType, rows: usize) -> Box<dyn ColumnReader> {
+    let decode = |value: ValueRef<'_>| match value {
+        ValueRef::Text(text) => temporal::time(text),
+        _ => None,
+    };
+    match canonical.to_arrow() {
+        DataType::Time64(TimeUnit::Nanosecond) => {
+            primitive::<Time64NanosecondType, _>(canonical, rows, decode)
+        }
+        _ => primitive::<Time64MicrosecondType, _>(canonical, rows, move |value| {
+            microseconds(decode(value)?.into())
+        }),
+    }
+}
+
+/// Whole microseconds: a finer digit is never dropped.
+fn microseconds(nanoseconds: i128) -> Option<i64> {
+    (nanoseconds % 1000 == 0).then(|| i64::try_from(nanoseconds / 1000).ok())?
+}
+
+struct Text<O: OffsetSizeTrait> {
+    builder: GenericStringBuilder<O>,
+    by_value: bool,
+}
+
+fn text<O: OffsetSizeTrait>(by_value: bool) -> Box<dyn ColumnReader> {
+    Box::new(Text::<O> {
+        builder: GenericStringBuilder::new(),
+        by_value,
+    })
+}
+
+impl<O: OffsetSizeTrait> ColumnReader for Text<O> {
+    fn push(&mut self, value: ValueRef<'_>) -> Option<()> {
+        match value {
+            ValueRef::Text(text) => self.builder.append_value(std::str::from_utf8(text).ok()?),
+            ValueRef::Integer(value) if self.by_value => {
+                write!(self.builder, "{value}").ok()?;
+                self.builder.append_value("");
+            }
+            // The shortest digits that read back as the same double.
+            ValueRef::Real(value) if self.by_value => {
+                write!(self.builder, "{value:?}").ok()?;
+                self.builder.append_value("");
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn push_null(&mut self) {
+        self.builder.append_null();
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.builder.finish())
+    }
+}
+
+struct Bytes(LargeBinaryBuilder);
+
+impl ColumnReader for Bytes {
+    fn push(&mut self, value: ValueRef<'_>) -> Option<()> {
+        match value {
+            ValueRef::Blob(bytes) | ValueRef::Text(bytes) => self.0.append_value(bytes),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn push_null(&mut self) {
+        self.0.append_null();
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+struct Boolean(BooleanBuilder);
+
+impl ColumnReader for Boolean {
+    fn push(&mut self, value: ValueRef<'_>) -> Option<()> {
+        self.0.append_value(match value {
+            ValueRef::Integer(0) => false,
+            ValueRef::Integer(1) => true,
+            ValueRef::Text(text) if text.eq_ignore_ascii_case(b"false") => false,
+            ValueRef::Text(text) if text.eq_ignore_ascii_case(b"true") => true,
+            _ => return None,
+        });
+        Some(())
+    }
+
+    fn push_null(&mut self) {
+        self.0.append_null();
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}

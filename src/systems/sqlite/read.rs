@@ -1,0 +1,421 @@
+//! Reading a split: a thread that may block steps the statement and sends batches over a bounded
+//! channel; dropping the stream interrupts it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::stream;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection as Database, InterruptHandle, Row};
+use tokio::sync::mpsc;
+
+use super::decode::{ColumnReader, column_reader, size, sum_reader};
+use super::snapshot::{Inner, Loan};
+use super::temporal::has_zone;
+use super::types::{Form, Reading};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frontend::{
+    Aggregate, AggregateFunction, BatchLimits, ReadRequest, Select, Split, request_schema,
+    select_sql,
+};
+use crate::schema::{CanonicalType, Column, shorten};
+
+/// How many batches may wait for who reads them.
+const WAITING: usize = 2;
+
+/// How many bytes of a value that is no text a message shows.
+const SHOWN: usize = 32;
+
+/// What the reading thread sends: batches, then how it ended. A thread that is gone without a
+/// word must not look like the end of the rows.
+enum Sent {
+    Batch(RecordBatch),
+    End(Result<()>),
+}
+
+/// One statement and how its rows are read.
+pub(super) struct Reader {
+    inner: Arc<Inner>,
+    sql: String,
+    schema: SchemaRef,
+    columns: Vec<ReadColumn>,
+    /// How many columns of the statement name the row, after the others.
+    key: usize,
+    limits: BatchLimits,
+}
+
+/// One column of a statement.
+struct ReadColumn {
+    /// Its column of the table; `None` for a count of rows.
+    position: Option<usize>,
+    how: How,
+    nullable: bool,
+}
+
+enum How {
+    Values(Reading),
+    Sum { scale: u8 },
+}
+
+impl Reader {
+    /// Writes the statement of a request.
+    pub(super) fn new(
+        inner: &Arc<Inner>,
+        split: Option<&Split>,
+        request: &ReadRequest,
+    ) -> Result<Self> {
+        let table = &inner.described.table;
+        let schema = request_schema(table, &request.select);
+        let mut asked = request.clone();
+        let mut key = 0;
+        let columns = match &mut asked.select {
+            Select::Columns(positions) => {
+                let columns = positions
+                    .iter()
+                    .map(|&i| ReadColumn::of(i, &table.columns[i]));
+                let columns = columns.collect();
+                positions.extend(&inner.key);
+                key = inner.key.len();
+                columns
+            }
+            Select::Aggregates(aggregates) => {
+                let column = |aggregate: &Aggregate| ReadColumn::aggregate(inner, *aggregate);
+                aggregates
+                    .iter()
+                    .map(column)
+                    .collect::<Result<Vec<ReadColumn>>>()?
+            }
+        };
+        let sql = select_sql(inner.dialect.as_ref(), &inner.keyed, split, &asked);
+        let inner = Arc::clone(inner);
+        Ok(Self {
+            inner,
+            sql,
+            schema,
+            columns,
+            key,
+            limits: request.batch,
+        })
+    }
+
+    fn run(&self, database: &Database, sender: &mpsc::Sender<Sent>) -> Result<()> {
+        let failed = |error| self.inner.error(error);
+        let mut statement = database.prepare(&self.sql).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let mut batch = Batch::new(self);
+        while let Some(row) = rows.next().map_err(failed)? {
+            if let Some(full) = batch.push(row)? {
+                if sender.blocking_send(Sent::Batch(full)).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        if batch.rows > 0 {
+            // Nobody listens to an error of sending: the receiver is gone.
+            let _ = sender.blocking_send(Sent::Batch(batch.finish()?));
+        }
+        Ok(())
+    }
+
+    /// The error of a value that breaks its column's declaration.
+    fn broken(&self, row: &Row<'_>, column: &ReadColumn, value: ValueRef<'_>) -> Error {
+        let table = &self.inner.described.table;
+        let Some(position) = column.position else {
+            return Error::internal("SQLite counted in something else than integers");
+        };
+        let name = &table.columns[position].name;
+        let expected = match &column.how {
+            _ if matches!(value, ValueRef::Null) => "a value: it is declared NOT NULL".to_owned(),
+            How::Values(reading) => reading.expectation(),
+            How::Sum { .. } => "a sum".to_owned(),
+        };
+        let message = format!(
+            "Column \"{name}\" of \"{}\" holds {} at {}; expected {expected}",
+            table.name,
+            describe(value),
+            self.place(row),
+        );
+        Error::new(ErrorKind::Data, message).hint(hint(name, column, value))
+    }
+
+    /// What names the row: `rowid 7`, or its primary key.
+    fn place(&self, row: &Row<'_>) -> String {
+        let names = self
+            .inner
+            .key
+            .iter()
+            .map(|&i| &self.inner.keyed.columns[i].name);
+        let values = (self.columns.len()..self.columns.len() + self.key).map(|i| row.get_ref(i));
+        let parts: Vec<String> = names
+            .zip(values)
+            .map(|(name, value)| format!("{name} {}", value.map(describe).unwrap_or_default()))
+            .collect();
+        if parts.is_empty() {
+            "a row without a key".to_owned()
+        } else {
+            parts.join(", ")
+        }
+    }
+}
+
+impl ReadColumn {
+    fn of(position: usize, column: &Column) -> Self {
+        let how = How::Values(Reading::of(&column.native));
+        Self {
+            position: Some(position),
+            how,
+            nullable: column.nullable,
+        }
+    }
+
+    fn aggregate(inner: &Inner, aggregate: Aggregate) -> Result<Self> {
+        if aggregate.function == AggregateFunction::Rows {
+            let how = How::Values(Reading::Integer);
+            return Ok(Self {
+                position: None,
+                how,
+                nullable: false,
+            });
+        }
+        let column = &inner.described.table.columns[aggregate.column];
+        if !inner.dialect.computes(aggregate.function, column) {
+            let message = format!(
+                "SQLite can't compute an exact {:?} of column \"{}\" of type \"{}\"",
+                aggregate.function, column.name, column.native
+            );
+            return Err(Error::unsupported(message).hint("prove by checksum: --verify checksum"));
+        }
+        let how = match aggregate.function {
+            AggregateFunction::Sum => How::Sum {
+                scale: scale(column.canonical),
+            },
+            AggregateFunction::Min | AggregateFunction::Max => {
+                How::Values(Reading::of(&column.native))
+            }
+            AggregateFunction::Rows | AggregateFunction::Count => How::Values(Reading::Integer),
+        };
+        Ok(Self {
+            position: Some(aggregate.column),
+            how,
+            nullable: true,
+        })
+    }
+
+    fn reader(&self, rows: usize) -> Box<dyn ColumnReader> {
+        match self.how {
+            How::Values(reading) => column_reader(reading, rows),
+            How::Sum { scale } => sum_reader(scale),
+        }
+    }
+}
+
+fn scale(canonical: CanonicalType) -> u8 {
+    match canonical {
+        CanonicalType::Decimal { scale, .. } => scale,
+        _ => 0,
+    }
+}
+
+/// The batch that is being filled.
+struct Batch<'a> {
+    reader: &'a Reader,
+    columns: Vec<Box<dyn ColumnReader>>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl<'a> Batch<'a> {
+    fn new(reader: &'a Reader) -> Self {
+        // Builders grow by themselves; wide tables rarely fill that many rows.
+        let rows = reader
+            .limits
+            .rows
+            .min(1 + 1_000_000 / (reader.columns.len() + 1));
+        let columns = reader
+            .columns
+            .iter()
+            .map(|column| column.reader(rows))
+            .collect();
+        Self {
+            reader,
+            columns,
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Takes a row; gives back the batch that had no room for it.
+    fn push(&mut self, row: &Row<'_>) -> Result<Option<RecordBatch>> {
+        let bytes = self.size(row)?;
+        let limits = self.reader.limits;
+        let is_full = self.rows >= limits.rows || self.bytes + bytes > limits.bytes;
+        let full = if is_full && self.rows > 0 {
+            Some(self.finish()?)
+        } else {
+            None
+        };
+        for (i, (column, to)) in self
+            .reader
+            .columns
+            .iter()
+            .zip(&mut self.columns)
+            .enumerate()
+        {
+            let value = row
+                .get_ref(i)
+                .map_err(|error| self.reader.inner.error(error))?;
+            let taken = match value {
+                ValueRef::Null if column.nullable => {
+                    to.push_null();
+                    Some(())
+                }
+                ValueRef::Null => None,
+                value => to.push(value),
+            };
+            taken.ok_or_else(|| self.reader.broken(row, column, value))?;
+        }
+        self.rows += 1;
+        self.bytes += bytes;
+        Ok(full)
+    }
+
+    fn size(&self, row: &Row<'_>) -> Result<usize> {
+        (0..self.columns.len()).try_fold(0, |sum, i| {
+            let value = row
+                .get_ref(i)
+                .map_err(|error| self.reader.inner.error(error))?;
+            Ok(sum + size(value))
+        })
+    }
+
+    fn finish(&mut self) -> Result<RecordBatch> {
+        let columns: Vec<ArrayRef> = self.columns.iter_mut().map(|c| c.finish()).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let schema = Arc::clone(&self.reader.schema);
+        (self.rows, self.bytes) = (0, 0);
+        Ok(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?)
+    }
+}
+
+/// Stops a statement whose stream is gone, but never the next statement of the same connection.
+struct Stop {
+    handle: InterruptHandle,
+    done: Mutex<bool>,
+}
+
+impl Stop {
+    fn done(&self) {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+}
+
+/// Held by the stream.
+struct StopOnDrop(Arc<Stop>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        let done = self.0.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*done {
+            self.0.handle.interrupt();
+        }
+    }
+}
+
+/// Starts reading and gives the stream of batches.
+pub(super) fn stream(reader: Reader, loan: Loan) -> Result<SendableRecordBatchStream> {
+    let handle = loan.database()?.get_interrupt_handle();
+    let stop = Arc::new(Stop {
+        handle,
+        done: Mutex::new(false),
+    });
+    let on_drop = StopOnDrop(Arc::clone(&stop));
+    let schema = Arc::clone(&reader.schema);
+    let (sender, receiver) = mpsc::channel(WAITING);
+    tokio::task::spawn_blocking(move || {
+        let ended = loan
+            .database()
+            .and_then(|database| reader.run(database, &sender));
+        stop.done();
+        // The connection is free for the next split before the last word is heard.
+        drop(loan);
+        let _ = sender.blocking_send(Sent::End(ended));
+    });
+    let batches = stream::unfold(Some((receiver, on_drop)), |state| async move {
+        let (mut receiver, on_drop) = state?;
+        match receiver.recv().await {
+            Some(Sent::Batch(batch)) => Some((Ok(batch), Some((receiver, on_drop)))),
+            Some(Sent::End(Ok(()))) => None,
+            Some(Sent::End(Err(error))) => Some((Err(DataFusionError::from(error)), None)),
+            None => {
+                let error = Error::internal("The reading thread of SQLite ended without a word");
+                Some((Err(error.into()), None))
+            }
+        }
+    });
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+}
+
+/// A value for a message, short and with its storage class where that is not plain.
+fn describe(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(value) => value.to_string(),
+        ValueRef::Real(value) => format!("{value:?}"),
+        ValueRef::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) => format!("\"{}\"", shorten(text)),
+            Err(_) => format!("the invalid text {}", hexadecimal(text)),
+        },
+        ValueRef::Blob(bytes) => format!("the blob {}", hexadecimal(bytes)),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let shown: String = bytes
+        .iter()
+        .take(SHOWN)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    if bytes.len() > SHOWN {
+        format!("x'{shown}…' ({} bytes)", bytes.len())
+    } else {
+        format!("x'{shown}'")
+    }
+}
+
+/// What to do about a value.
+fn hint(name: &str, column: &ReadColumn, value: ValueRef<'_>) -> String {
+    let zoned = matches!(value, ValueRef::Text(text) if has_zone(text));
+    let bytes = match value {
+        ValueRef::Blob(_) => true,
+        ValueRef::Text(text) => std::str::from_utf8(text).is_err(),
+        _ => false,
+    };
+    let number = matches!(value, ValueRef::Integer(_) | ValueRef::Real(_));
+    let form = match column.how {
+        _ if bytes => "bytes: --read-as COLUMN=blob",
+        How::Values(Reading::Timestamp { .. }) if zoned => "instants: --read-as COLUMN=timestamptz",
+        How::Values(
+            Reading::Date(Form::Iso)
+            | Reading::Timestamp {
+                form: Form::Iso, ..
+            },
+        ) if number => "a number of days or seconds: --read-as COLUMN=julian (or unix, unix_ms)",
+        How::Values(Reading::Date(Form::Iso)) if matches!(value, ValueRef::Text(_)) => {
+            "what it holds: --read-as COLUMN=timestamp (or text)"
+        }
+        _ => "text: --read-as COLUMN=text",
+    };
+    if matches!(value, ValueRef::Null) {
+        return "correct the row".to_owned();
+    }
+    format!(
+        "correct the row, or read the column as {}",
+        form.replace("COLUMN", name)
+    )
+}
