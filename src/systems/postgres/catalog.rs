@@ -161,8 +161,11 @@ impl Relation {
 
     fn changed(&self, connection: &str, how: &str) -> Error {
         let name = self.table_name(connection);
-        Error::new(ErrorKind::Conflict, format!("Table {name} {how} since it was described"))
-            .hint("run again: it will be described anew")
+        Error::new(
+            ErrorKind::Conflict,
+            format!("Table {name} {how} since it was described"),
+        )
+        .hint("run again: it will be described anew")
     }
 
     /// Whether rows would be read in the same way.
@@ -205,22 +208,32 @@ impl Relation {
             columns,
             primary_key: primary.map(|key| key.columns.clone()).unwrap_or_default(),
             unique: self.keys.iter().map(|key| key.columns.clone()).collect(),
-            rows: if has_pages { rows } else { estimate(self.rows).filter(|rows| *rows > 0) },
+            rows: if has_pages {
+                rows
+            } else {
+                estimate(self.rows).filter(|rows| *rows > 0)
+            },
             bytes: has_pages.then(|| members.map(|member| member.bytes).sum()),
             comment: self.comment.clone(),
         })
     }
 
     /// Per column the form that a person asked for.
-    fn asked<'a>(&self, name: &TableName, options: &'a OpenOptions) -> Result<Vec<Option<&'a str>>> {
+    fn asked<'a>(
+        &self,
+        name: &TableName,
+        options: &'a OpenOptions,
+    ) -> Result<Vec<Option<&'a str>>> {
         let mut asked = vec![None; self.columns.len()];
         let names = || self.columns.iter().map(|column| column.name.as_str());
         for (column, form) in &options.read_as {
             let position = pick(column, names())
                 .and_then(|picked| self.columns.iter().position(|one| one.name == picked));
             let Some(position) = position else {
-                let text = format!("Table {name} has no column \"{}\" to read as {form}",
-                    shorten(column));
+                let text = format!(
+                    "Table {name} has no column \"{}\" to read as {form}",
+                    shorten(column)
+                );
                 let error = Error::usage(text);
                 return Err(match nearest(column, names()) {
                     Some(near) => error.hint(format!("did you mean \"{near}\"?")),
@@ -250,8 +263,10 @@ impl Relation {
             return Ok(columns);
         }
         let list = refused.join(", ");
-        Err(Error::unsupported(format!("Table {name} has columns that can't be read: {list}"))
-            .hint("read them as text, or leave them out by a view"))
+        Err(Error::unsupported(format!(
+            "Table {name} has columns that can't be read: {list}"
+        ))
+        .hint("read them as text, or leave them out by a view"))
     }
 }
 
@@ -288,8 +303,8 @@ impl Attribute {
         let form = asked.map(str::trim).map(str::to_ascii_lowercase);
         let as_text = form.as_deref() == Some("text");
         let text = self.native_text(server, as_text);
-        let native = Native::parse(&text)
-            .ok_or_else(|| Error::unsupported(format!("{text} is unknown")))?;
+        let native =
+            Native::parse(&text).ok_or_else(|| Error::unsupported(format!("{text} is unknown")))?;
         let mapping = match form.as_deref() {
             None | Some("text") => self.mapping(server, &native)?,
             Some(form) => self.asked_mapping(&native, form)?,
@@ -313,16 +328,20 @@ impl Attribute {
     fn asked_mapping(&self, native: &Native, form: &str) -> Result<Mapping<CanonicalType>> {
         let unknown = || {
             let column = shorten(&self.name);
-            Error::usage(format!("Column \"{column}\" can't be read as \"{}\"", shorten(form)))
-                .hint("the forms are: text, and decimal(p,s) for a numeric column")
+            Error::usage(format!(
+                "Column \"{column}\" can't be read as \"{}\"",
+                shorten(form)
+            ))
+            .hint("the forms are: text, and decimal(p,s) for a numeric column")
         };
         if !matches!(native.kind, Kind::Numeric(_)) {
             return Err(unknown());
         }
         match form.parse::<CanonicalType>() {
-            Ok(decimal @ CanonicalType::Decimal { .. }) => {
-                Ok(Mapping::lossy(decimal, format!("read as {form}, as asked; each value is checked")))
-            }
+            Ok(decimal @ CanonicalType::Decimal { .. }) => Ok(Mapping::lossy(
+                decimal,
+                format!("read as {form}, as asked; each value is checked"),
+            )),
             _ => Err(unknown()),
         }
     }
@@ -350,17 +369,21 @@ fn ambiguous(
         .map(|relation| relation.table_name(connection).to_string())
         .collect();
     let asked = TableName::new(connection, schema, table);
-    Error::new(ErrorKind::NotFound, format!("Table {asked} may be any of {}", names.join(", ")))
-        .hint("write the name as the server has it")
+    Error::new(
+        ErrorKind::NotFound,
+        format!("Table {asked} may be any of {}", names.join(", ")),
+    )
+    .hint("write the name as the server has it")
 }
 
 /// There is no such relation: what may have been meant?
 async fn unknown(session: &Session, connection: &str, schema: &str, table: &str) -> Error {
     let names = session.client.query_typed(NAMES, &[]).await;
     let names: Vec<(String, Option<String>)> = match &names {
-        Ok(rows) => rows.iter().filter_map(|row| {
-            Some((row.try_get(0).ok()?, row.try_get(1).ok()?))
-        }).collect(),
+        Ok(rows) => rows
+            .iter()
+            .filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?)))
+            .collect(),
         Err(_) => Vec::new(),
     };
     let schemas = || names.iter().map(|(schema, _)| schema.as_str());
@@ -380,7 +403,11 @@ async fn unknown(session: &Session, connection: &str, schema: &str, table: &str)
 pub(super) async fn tables(session: &Session, connection: &str) -> Result<Vec<TableEntry>> {
     let doing = format!("The tables of connection \"{connection}\" can't be listed");
     let wrong = |error| failed(&doing, error);
-    let rows = session.client.query_typed(TABLES, &[]).await.map_err(wrong)?;
+    let rows = session
+        .client
+        .query_typed(TABLES, &[])
+        .await
+        .map_err(wrong)?;
     rows.iter()
         .map(|row| {
             let count = |i: usize| -> Result<Option<u64>> {

@@ -116,14 +116,19 @@ impl Settings {
         values: &BTreeMap<String, String>,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
-        let mut config: Config = keywords(values).parse().map_err(|error| wrong_value(&error))?;
+        let mut config: Config = keywords(values)
+            .parse()
+            .map_err(|error| wrong_value(&error))?;
         if config.get_user().is_none() {
             let user = variable("USER").ok_or("names no user, and nor does PGUSER")?;
             config.user(user);
         }
         let name = values.get("application_name").map_or("goe", String::as_str);
         config.application_name(name);
-        let over_network = config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(_)))
+        let over_network = config
+            .get_hosts()
+            .iter()
+            .any(|host| matches!(host, Host::Tcp(_)))
             || !config.get_hostaddrs().is_empty();
         let mode = match values.get("sslmode") {
             Some(text) => text.parse()?,
@@ -150,10 +155,15 @@ impl Settings {
     pub(super) fn place(&self) -> String {
         let ports = self.config.get_ports();
         let port = |i: usize| ports.get(i).or(ports.first()).copied().unwrap_or(5432);
-        let hosts = self.config.get_hosts().iter().enumerate().map(|(i, host)| match host {
-            Host::Tcp(name) => format!("{name}:{}", port(i)),
-            Host::Unix(folder) => format!("{}/.s.PGSQL.{}", folder.display(), port(i)),
-        });
+        let hosts = self
+            .config
+            .get_hosts()
+            .iter()
+            .enumerate()
+            .map(|(i, host)| match host {
+                Host::Tcp(name) => format!("{name}:{}", port(i)),
+                Host::Unix(folder) => format!("{}/.s.PGSQL.{}", folder.display(), port(i)),
+            });
         let places: Vec<String> = hosts.collect();
         if places.is_empty() {
             let addresses = self.config.get_hostaddrs().iter().map(ToString::to_string);
@@ -165,7 +175,9 @@ impl Settings {
 
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Settings").field("connection", &self.connection).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
     }
 }
 
@@ -176,7 +188,11 @@ fn default_host(values: &mut BTreeMap<String, String>) {
     }
     let port = values.get("port").map_or("5432", String::as_str);
     let socket = PathBuf::from(SOCKET_FOLDER).join(format!(".s.PGSQL.{port}"));
-    let host = if socket.exists() { SOCKET_FOLDER } else { "localhost" };
+    let host = if socket.exists() {
+        SOCKET_FOLDER
+    } else {
+        "localhost"
+    };
     values.insert("host".to_owned(), host.to_owned());
 }
 
@@ -188,7 +204,9 @@ fn session(values: &BTreeMap<String, String>) -> Result<Vec<(&'static str, Strin
         Some(_) => return Err("wants row_security on or off".to_owned()),
     };
     let value = |key: &str, default: &str| {
-        values.get(key).map_or_else(|| default.to_owned(), Clone::clone)
+        values
+            .get(key)
+            .map_or_else(|| default.to_owned(), Clone::clone)
     };
     Ok(vec![
         ("row_security", row_security.to_owned()),
@@ -210,7 +228,10 @@ fn seconds(text: Option<&String>) -> Result<Duration, String> {
 /// The driver's own text of a wrong value names the option and not the value.
 fn wrong_value(error: &tokio_postgres::Error) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string);
-    format!("can't be understood: {}", cause.unwrap_or_else(|| error.to_string()))
+    format!(
+        "can't be understood: {}",
+        cause.unwrap_or_else(|| error.to_string())
+    )
 }
 
 /// What the driver understands, in its keyword form.
@@ -254,7 +275,9 @@ fn parse_authority(text: &str) -> Result<BTreeMap<String, String>, String> {
     values.insert("host".to_owned(), hosts.join(","));
     values.insert("port".to_owned(), ports.join(","));
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').ok_or("has an option without = in its URL")?;
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or("has an option without = in its URL")?;
         values.insert(decode(key)?, decode(value)?);
     }
     values.retain(|_, value| !value.is_empty());
@@ -263,7 +286,10 @@ fn parse_authority(text: &str) -> Result<BTreeMap<String, String>, String> {
 
 /// Host and port, the address of an IPv6 host without its brackets.
 fn split_port(place: &str) -> (&str, &str) {
-    if let Some((address, rest)) = place.strip_prefix('[').and_then(|text| text.split_once(']')) {
+    if let Some((address, rest)) = place
+        .strip_prefix('[')
+        .and_then(|text| text.split_once(']'))
+    {
         return (address, rest.strip_prefix(':').unwrap_or_default());
     }
     place.rsplit_once(':').unwrap_or((place, ""))
@@ -280,7 +306,9 @@ fn decode(text: &str) -> Result<String, String> {
             rest = after;
             continue;
         }
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = after
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         let digits = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
         let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         bytes.push(byte.ok_or_else(wrong)?);
@@ -319,7 +347,11 @@ fn take_value(text: &str) -> Result<(String, &str), String> {
             _ => value.push(letter),
         }
     }
-    if quoted { Err("leaves a quote open".to_owned()) } else { Ok((value, "")) }
+    if quoted {
+        Err("leaves a quote open".to_owned())
+    } else {
+        Ok((value, ""))
+    }
 }
 
 #[cfg(test)]
@@ -327,7 +359,10 @@ mod tests {
     use super::*;
 
     fn settings(url: &str, options: &[(&str, &str)], env: &[(&str, &str)]) -> Result<Settings> {
-        let options = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let options = options
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         let connection = Connection::new("shop", url, options);
         let variable = |name: &str| {
             let found = env.iter().find(|(key, _)| *key == name);
@@ -339,13 +374,39 @@ mod tests {
     #[test]
     fn every_form_says_the_same() {
         let forms = [
-            ("postgres://jo:p%40ss%2F'%5C@db:5433/shop?sslmode=require", vec![], vec![]),
-            ("postgresql:host=db port=5433 user=jo password='p@ss/\\'\\\\' dbname=shop \
-              sslmode = require", vec![], vec![]),
-            ("postgres:", vec![("host", "db"), ("port", "5433"), ("user", "jo"),
-              ("password", "p@ss/'\\"), ("dbname", "shop"), ("sslmode", "require")], vec![]),
-            ("postgres://db:5433", vec![("user", "jo")], vec![("PGUSER", "other"),
-              ("PGPASSWORD", "p@ss/'\\"), ("PGDATABASE", "shop"), ("PGSSLMODE", "require")]),
+            (
+                "postgres://jo:p%40ss%2F'%5C@db:5433/shop?sslmode=require",
+                vec![],
+                vec![],
+            ),
+            (
+                "postgresql:host=db port=5433 user=jo password='p@ss/\\'\\\\' dbname=shop \
+              sslmode = require",
+                vec![],
+                vec![],
+            ),
+            (
+                "postgres:",
+                vec![
+                    ("host", "db"),
+                    ("port", "5433"),
+                    ("user", "jo"),
+                    ("password", "p@ss/'\\"),
+                    ("dbname", "shop"),
+                    ("sslmode", "require"),
+                ],
+                vec![],
+            ),
+            (
+                "postgres://db:5433",
+                vec![("user", "jo")],
+                vec![
+                    ("PGUSER", "other"),
+                    ("PGPASSWORD", "p@ss/'\\"),
+                    ("PGDATABASE", "shop"),
+                    ("PGSSLMODE", "require"),
+                ],
+            ),
         ];
         for (url, options, env) in forms {
             let found = settings(url, &options, &env).unwrap();

@@ -23,7 +23,12 @@ pub(super) enum Broken {
     /// The stream is not what the protocol says.
     Protocol(&'static str),
     /// A value is not what its column says.
-    Value { column: usize, row: u64, value: String, why: &'static str },
+    Value {
+        column: usize,
+        row: u64,
+        value: String,
+        why: &'static str,
+    },
 }
 
 /// Takes the stream's pieces in, of whatever length, and gives batches out.
@@ -61,8 +66,10 @@ impl Reader {
         let row = wires.len().max(1) * CELL;
         let rows = limits.rows.min(limits.bytes / row).max(1);
         let types = schema.fields().iter().map(|field| field.data_type());
-        let decoders =
-            wires.iter().zip(types).map(|(wire, data_type)| decoder(*wire, data_type, rows));
+        let decoders = wires
+            .iter()
+            .zip(types)
+            .map(|(wire, data_type)| decoder(*wire, data_type, rows));
         Ok(Self {
             decoders: decoders.collect::<Result<_>>()?,
             fields: wires.len().max(1),
@@ -119,7 +126,11 @@ impl Reader {
         if self.rows == 0 {
             return Ok(None);
         }
-        let columns = self.decoders.iter_mut().map(|decoder| decoder.finish()).collect();
+        let columns = self
+            .decoders
+            .iter_mut()
+            .map(|decoder| decoder.finish())
+            .collect();
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| Error::internal("A batch does not fit its schema").caused_by(error))?;
@@ -157,7 +168,10 @@ impl Reader {
         if self.pending[..seen] != SIGNATURE[..seen] {
             return Err(Broken::Protocol("no binary copy"));
         }
-        let Some(&length) = self.pending.get(HEAD - 4..).and_then(|rest| rest.first_chunk::<4>())
+        let Some(&length) = self
+            .pending
+            .get(HEAD - 4..)
+            .and_then(|rest| rest.first_chunk::<4>())
         else {
             return Ok(false);
         };
@@ -187,7 +201,11 @@ impl Reader {
                 }
             }
         }
-        Ok(if at <= self.pending.len() { Next::Row(at) } else { Next::More })
+        Ok(if at <= self.pending.len() {
+            Next::Row(at)
+        } else {
+            Next::More
+        })
     }
 
     fn length_at(&self, at: usize) -> Option<i32> {
@@ -212,7 +230,12 @@ impl Reader {
                 Fault::Protocol(text) => Broken::Protocol(text),
                 Fault::Value(value, why) => {
                     let row = self.before + self.rows as u64 + 1;
-                    Broken::Value { column, row, value, why }
+                    Broken::Value {
+                        column,
+                        row,
+                        value,
+                        why,
+                    }
                 }
             })?;
         }

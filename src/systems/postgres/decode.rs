@@ -84,12 +84,16 @@ pub(super) fn decoder(wire: Wire, data_type: &DataType, rows: usize) -> Result<B
 }
 
 fn mismatch(wire: Wire, data_type: &DataType) -> Error {
-    Error::internal(format!("A column that comes as {wire:?} can't become {data_type}"))
+    Error::internal(format!(
+        "A column that comes as {wire:?} can't become {data_type}"
+    ))
 }
 
 fn numeric(data_type: &DataType, rows: usize) -> Result<Box<dyn Decoder>> {
     fn integer<T: TryFrom<i128>>(number: &Numeric<'_>) -> Option<T> {
-        number.scaled::<i128>(0).and_then(|value| T::try_from(value).ok())
+        number
+            .scaled::<i128>(0)
+            .and_then(|value| T::try_from(value).ok())
     }
     Ok(match *data_type {
         DataType::Int8 => numbers::<Int8Type>(data_type, rows, Box::new(integer::<i8>)),
@@ -131,7 +135,9 @@ fn fixed<T: ArrowPrimitiveType, const N: usize>(
 
 impl<T: ArrowPrimitiveType, const N: usize> Decoder for Fixed<T, N> {
     fn append(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let bytes = bytes.try_into().map_err(|_| Fault::Protocol("a value of a wrong length"))?;
+        let bytes = bytes
+            .try_into()
+            .map_err(|_| Fault::Protocol("a value of a wrong length"))?;
         self.builder.append_value((self.read)(bytes)?);
         Ok(())
     }
@@ -172,9 +178,10 @@ fn timestamp(bytes: [u8; 8]) -> Result<i64, Fault> {
 
 fn time(bytes: [u8; 8]) -> Result<i64, Fault> {
     match i64::from_be_bytes(bytes) {
-        DAY_MICROS => {
-            Err(Fault::Value("24:00:00".to_owned(), "which is the end of a day and no time in it"))
-        }
+        DAY_MICROS => Err(Fault::Value(
+            "24:00:00".to_owned(),
+            "which is the end of a day and no time in it",
+        )),
         micros @ 0..DAY_MICROS => Ok(micros),
         _ => Err(Fault::Protocol("a time outside of the day")),
     }
@@ -184,21 +191,32 @@ fn infinite(value: &str) -> Fault {
     Fault::Value(value.to_owned(), "which is no day")
 }
 
-/// A day beyond our years, counted from 2000-01-01, as people write it.
+/// A day beyond our years, counted from 2000-01-01, as the server writes it.
 fn outside(days: i64) -> Fault {
-    let epoch = chrono::NaiveDate::from_ymd_opt(2000, 1, 1);
-    let day = epoch
-        .zip(chrono::TimeDelta::try_days(days))
-        .and_then(|(epoch, days)| epoch.checked_add_signed(days));
-    let text = match day {
-        Some(day) if chrono::Datelike::year(&day) < 1 => {
-            let year = 1 - chrono::Datelike::year(&day);
-            format!("{year:04}-{} BC", day.format("%m-%d"))
-        }
-        Some(day) => day.format("%Y-%m-%d").to_string().trim_start_matches('+').to_owned(),
-        None => format!("{days} days from 2000-01-01"),
+    let (year, month, day) = civil(days);
+    let text = match year {
+        1.. => format!("{year:04}-{month:02}-{day:02}"),
+        _ => format!("{:04}-{month:02}-{day:02} BC", 1 - year),
     };
     Fault::Value(text, "which is not in the years 1 to 9999")
+}
+
+/// Year, month and day of any day at all, counted from 2000-01-01, where chrono's years end. Years
+/// begin in March here, so that the leap day is the last: after Howard Hinnant's `civil_from_days`.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 730_425;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// How a number becomes a column's value; `None` when it does not fit.
@@ -304,9 +322,15 @@ struct UuidText(GenericStringBuilder<i32>);
 
 impl Decoder for UuidText {
     fn append(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let bytes = bytes.try_into().map_err(|_| Fault::Protocol("a UUID of a wrong length"))?;
+        let bytes = bytes
+            .try_into()
+            .map_err(|_| Fault::Protocol("a UUID of a wrong length"))?;
         let mut text = uuid::Uuid::encode_buffer();
-        self.0.append_value(uuid::Uuid::from_bytes(bytes).hyphenated().encode_lower(&mut text));
+        self.0.append_value(
+            uuid::Uuid::from_bytes(bytes)
+                .hyphenated()
+                .encode_lower(&mut text),
+        );
         Ok(())
     }
 
@@ -351,10 +375,23 @@ mod tests {
         let mut decoder = decoder(Wire::Uuid, &DataType::Utf8, 1).unwrap();
         decoder.append(&[0xAB; 16]).unwrap();
         let array = decoder.finish();
-        assert_eq!(array.as_string::<i32>().value(0), "abababab-abab-abab-abab-abababababab");
+        assert_eq!(
+            array.as_string::<i32>().value(0),
+            "abababab-abab-abab-abab-abababababab"
+        );
     }
 
     proptest! {
+        #[test]
+        fn a_day_has_its_name(days in -3_000_000_i32..3_000_000) {
+            let first = chrono::NaiveDate::from_ymd_opt(2000, 1, 1).unwrap();
+            let day = first + chrono::TimeDelta::days(days.into());
+            let (year, month, day_of_month) = civil(days.into());
+            let named = format!("{year:+05}-{month:02}-{day_of_month:02}");
+            let expected = format!("{:+05}-{}", chrono::Datelike::year(&day), day.format("%m-%d"));
+            prop_assert_eq!(named, expected);
+        }
+
         #[test]
         fn no_bytes_make_a_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             for (wire, data_type) in [

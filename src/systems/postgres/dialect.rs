@@ -30,16 +30,19 @@ enum Form {
 impl Postgres {
     fn form(&self, column: &Column) -> (Form, Native) {
         let name = self.quote(&column.name);
-        let other = Native { kind: Kind::Other, as_text: true, deterministic: true, utf8: true };
+        let other = Native {
+            kind: Kind::Other,
+            as_text: true,
+            deterministic: true,
+            utf8: true,
+        };
         let native = Native::parse(&column.native).unwrap_or(other);
         let text = || Form::CastToText(format!("{name}::text"));
         let form = match native.kind {
             Kind::Text | Kind::Varchar(_) => Form::Text,
             _ if native.as_text => text(),
             Kind::Bpchar(_) => Form::Blanks,
-            Kind::Array | Kind::Composite => {
-                Form::CastToText(format!("to_json({name})::text"))
-            }
+            Kind::Array | Kind::Composite => Form::CastToText(format!("to_json({name})::text")),
             Kind::Uuid => Form::Uuid,
             // Numbers without precision, and all that has no canonical type.
             _ if column.canonical.is_text() => text(),

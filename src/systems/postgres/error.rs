@@ -19,7 +19,10 @@ pub(super) fn not_connected(settings: &Settings, error: tokio_postgres::Error) -
         return Error::new(ErrorKind::Authenticate, message)
             .hint("set PGPASSWORD, or the option password = \"${env:NAME}\"");
     }
-    let message = format!("Connection \"{name}\" does not reach {}: {text}", settings.place());
+    let message = format!(
+        "Connection \"{name}\" does not reach {}: {text}",
+        settings.place()
+    );
     Error::new(ErrorKind::Connect, message).hint(connect_hint(&text))
 }
 
@@ -51,8 +54,11 @@ fn connect_hint(text: &str) -> &'static str {
 pub(super) fn failed(doing: &str, error: tokio_postgres::Error) -> Error {
     match error.as_db_error() {
         Some(refusal) => refused(doing, refusal),
-        None => Error::new(ErrorKind::Connect, format!("{doing}: {}", whole_text(&error)))
-            .hint("the connection was lost; look at the server's log, then run again"),
+        None => Error::new(
+            ErrorKind::Connect,
+            format!("{doing}: {}", whole_text(&error)),
+        )
+        .hint("the connection was lost; look at the server's log, then run again"),
     }
 }
 
@@ -77,13 +83,18 @@ fn sort(code: &SqlState) -> (ErrorKind, Option<&'static str>) {
         "28P01" => (ErrorKind::Authenticate, Some("check user and password")),
         "28000" => (
             ErrorKind::Authenticate,
-            Some("check the user, and what pg_hba.conf allows from here (TLS or not, for instance)"),
+            Some(
+                "check the user, and what pg_hba.conf allows from here (TLS or not, for instance)",
+            ),
         ),
         "42501" => (
             ErrorKind::Permission,
             Some("GRANT USAGE on the schema and SELECT on the table; with row security, BYPASSRLS"),
         ),
-        "3D000" => (ErrorKind::NotFound, Some("check the database's name (psql -l lists them)")),
+        "3D000" => (
+            ErrorKind::NotFound,
+            Some("check the database's name (psql -l lists them)"),
+        ),
         "42P01" | "3F000" | "42703" | "40001" => (
             ErrorKind::Conflict,
             Some("the table changed, or was dropped, while we worked; run again"),
@@ -103,9 +114,10 @@ fn sort(code: &SqlState) -> (ErrorKind, Option<&'static str>) {
         "22023" => (ErrorKind::Config, Some("check the connection's options")),
         "0A000" => (ErrorKind::Unsupported, None),
         other => match other.get(..2) {
-            Some("08" | "53" | "57" | "58") => {
-                (ErrorKind::Connect, Some("look at the server's log, then run again"))
-            }
+            Some("08" | "53" | "57" | "58") => (
+                ErrorKind::Connect,
+                Some("look at the server's log, then run again"),
+            ),
             Some("22" | "21" | "44") => (
                 ErrorKind::Data,
                 Some("the server can't compute the value; read the column as text"),

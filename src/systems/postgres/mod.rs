@@ -53,7 +53,9 @@ const OLDEST: i32 = 120_000;
 fn frontend(connection: &Connection) -> Result<Arc<dyn Frontend>> {
     let variable = |name: &str| std::env::var(name).ok();
     let settings = Settings::new(connection, &variable)?;
-    Ok(Arc::new(PostgresFrontend { settings: Arc::new(settings) }))
+    Ok(Arc::new(PostgresFrontend {
+        settings: Arc::new(settings),
+    }))
 }
 
 #[derive(Debug)]
@@ -61,8 +63,11 @@ struct PostgresFrontend {
     settings: Arc<Settings>,
 }
 
-const FACTS: FrontendFacts =
-    FrontendFacts { system: "postgres", snapshot_again: false, identifier_bytes: 63 };
+const FACTS: FrontendFacts = FrontendFacts {
+    system: "postgres",
+    snapshot_again: false,
+    identifier_bytes: 63,
+};
 
 #[async_trait]
 impl Frontend for PostgresFrontend {
@@ -80,9 +85,16 @@ impl Frontend for PostgresFrontend {
 
     async fn probe(&self) -> Result<Probe> {
         let session = Session::open(&self.settings).await?;
-        let doing = format!("Connection \"{}\" can't be looked at", self.settings.connection);
+        let doing = format!(
+            "Connection \"{}\" can't be looked at",
+            self.settings.connection
+        );
         let wrong = |error| failed(&doing, error);
-        let rows = session.client.query_typed(PROBE, &[]).await.map_err(wrong)?;
+        let rows = session
+            .client
+            .query_typed(PROBE, &[])
+            .await
+            .map_err(wrong)?;
         let row = rows.first().ok_or_else(|| Error::internal(doing.clone()))?;
         let number: i32 = row.try_get("number").map_err(wrong)?;
         let encoding: String = row.try_get("encoding").map_err(wrong)?;
@@ -119,7 +131,11 @@ impl Frontend for PostgresFrontend {
         }
         let described = Arc::new(relation.describe(connection, options)?);
         let settings = Arc::clone(&self.settings);
-        Ok(Arc::new(Table { settings, relation, described }))
+        Ok(Arc::new(Table {
+            settings,
+            relation,
+            described,
+        }))
     }
 }
 
@@ -131,7 +147,9 @@ fn notes(number: i32, encoding: &str, standby: bool) -> Vec<String> {
         notes.push("older than 14: each table or partition has one split".to_owned());
     }
     if encoding != "UTF8" {
-        notes.push(format!("the database is in {encoding}: filters on text stay local"));
+        notes.push(format!(
+            "the database is in {encoding}: filters on text stay local"
+        ));
     }
     if standby {
         notes.push("a standby: it may cancel long reads (max_standby_streaming_delay)".to_owned());

@@ -57,10 +57,39 @@ pub(super) const ENCODED: &str = "database not in UTF8";
 
 /// Types of the server that people may name and that are read in their text form.
 const OTHERS: &[&str] = &[
-    "xml", "inet", "cidr", "macaddr", "macaddr8", "bit", "bit varying", "tsvector", "tsquery",
-    "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "point", "line",
-    "lseg", "box", "path", "polygon", "circle", "pg_lsn", "xid", "xid8", "cid", "tid", "regclass",
-    "regtype", "regproc", "regprocedure", "regrole", "regnamespace",
+    "xml",
+    "inet",
+    "cidr",
+    "macaddr",
+    "macaddr8",
+    "bit",
+    "bit varying",
+    "tsvector",
+    "tsquery",
+    "int4range",
+    "int8range",
+    "numrange",
+    "tsrange",
+    "tstzrange",
+    "daterange",
+    "point",
+    "line",
+    "lseg",
+    "box",
+    "path",
+    "polygon",
+    "circle",
+    "pg_lsn",
+    "xid",
+    "xid8",
+    "cid",
+    "tid",
+    "regclass",
+    "regtype",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regnamespace",
 ];
 
 impl Native {
@@ -79,7 +108,12 @@ impl Native {
             None if head.ends_with("[]") => Kind::Array,
             None => built_in(head)?,
         };
-        let mut native = Self { kind, as_text: false, deterministic: true, utf8: true };
+        let mut native = Self {
+            kind,
+            as_text: false,
+            deterministic: true,
+            utf8: true,
+        };
         for note in notes.trim_end_matches(')').split("; ") {
             match note {
                 AS_TEXT => native.as_text = true,
@@ -104,7 +138,9 @@ fn built_in(head: &str) -> Option<Kind> {
     let (name, parameters) = without_parameters(head)?;
     let first = parameters.first().copied();
     let length = first.and_then(|length| u32::try_from(length).ok());
-    let digits = first.and_then(|digits| u8::try_from(digits).ok()).unwrap_or(6);
+    let digits = first
+        .and_then(|digits| u8::try_from(digits).ok())
+        .unwrap_or(6);
     Some(match name.as_str() {
         "boolean" | "bool" => Kind::Boolean,
         "smallint" | "int2" => Kind::SmallInt,
@@ -147,8 +183,10 @@ fn without_parameters(head: &str) -> Option<(String, Vec<i32>)> {
         return Some((head.to_owned(), Vec::new()));
     };
     let (inside, after) = rest.split_once(')')?;
-    let numbers: Option<Vec<i32>> =
-        inside.split(',').map(|number| number.trim().parse().ok()).collect();
+    let numbers: Option<Vec<i32>> = inside
+        .split(',')
+        .map(|number| number.trim().parse().ok())
+        .collect();
     Some((format!("{before}{after}"), numbers?))
 }
 
@@ -166,10 +204,16 @@ mod tests {
         let asked = parse("integer[] (read as text; domain shop.list)");
         assert_eq!((asked.kind, asked.as_text), (Kind::Array, true));
         let text = parse("character varying(3) (collation not deterministic)");
-        assert_eq!((text.kind, text.deterministic), (Kind::Varchar(Some(3)), false));
+        assert_eq!(
+            (text.kind, text.deterministic),
+            (Kind::Varchar(Some(3)), false)
+        );
         assert_eq!(parse("enum \"a (b\"").kind, Kind::Enum);
         assert_eq!(parse("numeric(5,-2)").kind, Kind::Numeric(Some((5, -2))));
-        assert_eq!(parse("timestamp(3) with time zone").kind, Kind::TimestampTz(3));
+        assert_eq!(
+            parse("timestamp(3) with time zone").kind,
+            Kind::TimestampTz(3)
+        );
         assert_eq!(Native::parse("integr"), None);
     }
 

@@ -83,13 +83,17 @@ impl Wide for i256 {
 impl<'a> Numeric<'a> {
     /// Reads the wire form: counts, sign, digits.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let (head, digits) =
-            bytes.split_at_checked(8).ok_or(Fault::Protocol("a number without its head"))?;
+        let (head, digits) = bytes
+            .split_at_checked(8)
+            .ok_or(Fault::Protocol("a number without its head"))?;
         let part = |i: usize| u16::from_be_bytes([head[2 * i], head[2 * i + 1]]);
         if digits.len() != 2 * usize::from(part(0)) {
             return Err(Fault::Protocol("a number with too few or too many digits"));
         }
-        if digits.chunks_exact(2).any(|pair| u16::from_be_bytes([pair[0], pair[1]]) >= BASE) {
+        if digits
+            .chunks_exact(2)
+            .any(|pair| u16::from_be_bytes([pair[0], pair[1]]) >= BASE)
+        {
             return Err(Fault::Protocol("a number with a digit beyond its base"));
         }
         let sign = match part(2) {
@@ -101,11 +105,18 @@ impl<'a> Numeric<'a> {
             _ => return Err(Fault::Protocol("a number with an unknown sign")),
         };
         let weight = i32::from(i16::from_be_bytes([head[2], head[3]]));
-        Ok(Self { sign, weight, shown: part(3), digits })
+        Ok(Self {
+            sign,
+            weight,
+            shown: part(3),
+            digits,
+        })
     }
 
     fn digits(&self) -> impl DoubleEndedIterator<Item = u16> + ExactSizeIterator + use<'a> {
-        self.digits.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+        self.digits
+            .chunks_exact(2)
+            .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
     }
 
     /// The number times ten to `scale`; `None` if that is no integer, or too long a one.
@@ -119,7 +130,9 @@ impl<'a> Numeric<'a> {
         let mut lacks = 0;
         for digit in self.digits() {
             if power >= 0 {
-                value = value.times(T::from_digit(BASE))?.add(T::from_digit(digit))?;
+                value = value
+                    .times(T::from_digit(BASE))?
+                    .add(T::from_digit(digit))?;
                 lacks = power.unsigned_abs();
             } else if power > -WIDTH {
                 let cut = 10_u16.pow(power.unsigned_abs());
@@ -127,7 +140,9 @@ impl<'a> Numeric<'a> {
                     return None;
                 }
                 let kept = T::from_digit(digit / cut);
-                value = value.times(T::ten((WIDTH + power).unsigned_abs())?)?.add(kept)?;
+                value = value
+                    .times(T::ten((WIDTH + power).unsigned_abs())?)?
+                    .add(kept)?;
                 lacks = 0;
             } else if digit != 0 {
                 return None;
@@ -138,7 +153,11 @@ impl<'a> Numeric<'a> {
         if lacks > 0 {
             value = value.times(T::ten(lacks)?)?;
         }
-        Some(if self.sign == Sign::Minus { value.negated() } else { value })
+        Some(if self.sign == Sign::Minus {
+            value.negated()
+        } else {
+            value
+        })
     }
 }
 
@@ -156,7 +175,9 @@ impl fmt::Display for Numeric<'_> {
             let position = usize::try_from(i).ok();
             position.and_then(|i| self.digits().nth(i)).unwrap_or(0)
         };
-        let whole: String = (0..=self.weight).map(|i| format!("{:04}", digit(i))).collect();
+        let whole: String = (0..=self.weight)
+            .map(|i| format!("{:04}", digit(i)))
+            .collect();
         let whole = whole.trim_start_matches('0');
         f.write_str(if whole.is_empty() { "0" } else { whole })?;
         if self.shown == 0 {
@@ -178,14 +199,21 @@ mod tests {
 
     /// The wire form of a decimal text.
     fn wire(text: &str) -> Vec<u8> {
-        let (sign, text) = text.strip_prefix('-').map_or((0_u16, text), |text| (0x4000, text));
+        let (sign, text) = text
+            .strip_prefix('-')
+            .map_or((0_u16, text), |text| (0x4000, text));
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let left = format!("{whole:0>width$}", width = whole.len().div_ceil(4) * 4);
-        let right = format!("{fraction:0<width$}", width = fraction.len().div_ceil(4) * 4);
+        let right = format!(
+            "{fraction:0<width$}",
+            width = fraction.len().div_ceil(4) * 4
+        );
         let all = left.clone() + &right;
-        let mut digits: Vec<u16> =
-            all.as_bytes().chunks(4).map(|four| std::str::from_utf8(four).unwrap().parse().unwrap())
-                .collect();
+        let mut digits: Vec<u16> = all
+            .as_bytes()
+            .chunks(4)
+            .map(|four| std::str::from_utf8(four).unwrap().parse().unwrap())
+            .collect();
         let mut weight = left.len() as i16 / 4 - 1;
         while digits.first() == Some(&0) {
             digits.remove(0);
@@ -197,8 +225,16 @@ mod tests {
         if digits.is_empty() {
             weight = 0;
         }
-        let head = [digits.len() as u16, weight as u16, sign, fraction.len() as u16];
-        head.into_iter().chain(digits).flat_map(u16::to_be_bytes).collect()
+        let head = [
+            digits.len() as u16,
+            weight as u16,
+            sign,
+            fraction.len() as u16,
+        ];
+        head.into_iter()
+            .chain(digits)
+            .flat_map(u16::to_be_bytes)
+            .collect()
     }
 
     #[test]

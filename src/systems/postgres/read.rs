@@ -53,9 +53,18 @@ impl TableSnapshot {
         match export(&session).await {
             Ok(name) => {
                 let label = format!("exported snapshot {name}");
-                let facts = SnapshotFacts { label, mixed: None, readers: readers.max(1) };
+                let facts = SnapshotFacts {
+                    label,
+                    mixed: None,
+                    readers: readers.max(1),
+                };
                 let pool = Pool::new(settings, doing, Some(name), readers.max(1), None);
-                Ok(Self { facts, table: Arc::clone(table), pool, _exporter: Some(session) })
+                Ok(Self {
+                    facts,
+                    table: Arc::clone(table),
+                    pool,
+                    _exporter: Some(session),
+                })
             }
             Err(error) => {
                 // Without an export the first session is the only one that knows its state.
@@ -63,9 +72,18 @@ impl TableSnapshot {
                 begin(&session, &doing, relation, table).await?;
                 session.run(&doing, SAVE).await?;
                 let label = format!("one transaction, one reader: {}", error.message());
-                let facts = SnapshotFacts { label, mixed: None, readers: 1 };
+                let facts = SnapshotFacts {
+                    label,
+                    mixed: None,
+                    readers: 1,
+                };
                 let pool = Pool::new(settings, doing, None, 1, Some(session));
-                Ok(Self { facts, table: Arc::clone(table), pool, _exporter: None })
+                Ok(Self {
+                    facts,
+                    table: Arc::clone(table),
+                    pool,
+                    _exporter: None,
+                })
             }
         }
     }
@@ -104,8 +122,11 @@ async fn begin(
 /// would look empty to it. What can't be locked has nothing of the kind.
 async fn lock(session: &Session, doing: &str, table: &SourceTable) -> Result<()> {
     use crate::frontend::Dialect;
-    let name =
-        format!("{}.{}", Postgres.quote(&table.name.schema), Postgres.quote(&table.name.table));
+    let name = format!(
+        "{}.{}",
+        Postgres.quote(&table.name.schema),
+        Postgres.quote(&table.name.table)
+    );
     let sql = match table.kind {
         RelationKind::Table | RelationKind::Partitioned => {
             format!("LOCK TABLE {name} IN ACCESS SHARE MODE")
@@ -117,8 +138,14 @@ async fn lock(session: &Session, doing: &str, table: &SourceTable) -> Result<()>
 
 async fn export(session: &Session) -> Result<String> {
     let wrong = |error| failed("The snapshot can't be exported", error);
-    let row = session.client.query_typed("SELECT pg_export_snapshot()", &[]).await.map_err(wrong)?;
-    let row = row.first().ok_or_else(|| Error::internal("An export gave no snapshot"))?;
+    let row = session
+        .client
+        .query_typed("SELECT pg_export_snapshot()", &[])
+        .await
+        .map_err(wrong)?;
+    let row = row
+        .first()
+        .ok_or_else(|| Error::internal("An export gave no snapshot"))?;
     row.try_get(0).map_err(wrong)
 }
 
@@ -156,7 +183,10 @@ impl Snapshot for TableSnapshot {
             }
         });
         let batches = batches.map_err(datafusion::error::DataFusionError::from);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches.fuse())))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            schema,
+            batches.fuse(),
+        )))
     }
 }
 
@@ -203,7 +233,12 @@ impl Reading {
                 format!("Table {table} can't be read: the server sent {what}"),
             )
             .hint("is there a proxy between that does not speak PostgreSQL's own protocol?"),
-            Broken::Value { column, row, value, why } => self.wrong_value(column, row, &value, why),
+            Broken::Value {
+                column,
+                row,
+                value,
+                why,
+            } => self.wrong_value(column, row, &value, why),
         }
     }
 
@@ -214,12 +249,18 @@ impl Reading {
         };
         let column = position.and_then(|i| self.table.columns.get(i));
         let (name, native, canonical) = match column {
-            Some(column) => (column.name.as_str(), column.native.as_str(), column.canonical.to_string()),
+            Some(column) => (
+                column.name.as_str(),
+                column.native.as_str(),
+                column.canonical.to_string(),
+            ),
             None => ("", "", String::new()),
         };
         let table = &self.table.name;
         let split = self.split.as_ref();
-        let relation = split.and_then(|split| split.relation.as_deref()).unwrap_or("the table");
+        let relation = split
+            .and_then(|split| split.relation.as_deref())
+            .unwrap_or("the table");
         let part = match split.and_then(|split| split.predicate.as_deref()) {
             Some(predicate) => format!("row {row} of {relation} where {predicate}"),
             None => format!("row {row} of {relation}"),
@@ -232,9 +273,15 @@ impl Reading {
                 shorten(value)
             ),
         )
-        .context("column", format!("{} {native}, as {canonical}", shorten(name)))
+        .context(
+            "column",
+            format!("{} {native}, as {canonical}", shorten(name)),
+        )
         .context("row", part)
-        .hint(format!("read the column as text, or leave such rows out: {}=text", shorten(name)))
+        .hint(format!(
+            "read the column as text, or leave such rows out: {}=text",
+            shorten(name)
+        ))
     }
 }
 
@@ -288,17 +335,26 @@ impl Pool {
     }
 
     fn take_idle(&self) -> Option<Session> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
     }
 
     fn give_back(&self, session: Session) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(session);
     }
 
     /// One more session in the snapshot.
     async fn join(&self) -> Result<Session> {
         let Some(snapshot) = &self.snapshot else {
-            let text = format!("{}: the transaction that held its state has ended", self.doing);
+            let text = format!(
+                "{}: the transaction that held its state has ended",
+                self.doing
+            );
             return Err(Error::new(ErrorKind::Conflict, text).hint("run again"));
         };
         let session = Session::open(&self.settings).await?;
@@ -324,7 +380,11 @@ impl Lease {
             return Err(Error::internal("A reader has no session"));
         };
         let sql = format!("COPY ({sql}) TO STDOUT (FORMAT binary)");
-        session.client.copy_out(&sql).await.map_err(|error| failed(&self.pool.doing, error))
+        session
+            .client
+            .copy_out(&sql)
+            .await
+            .map_err(|error| failed(&self.pool.doing, error))
     }
 }
 

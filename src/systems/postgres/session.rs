@@ -51,7 +51,11 @@ impl Session {
                     // Its errors come out of the client's calls, too.
                     tokio::spawn(async move { drop(connection.await) });
                     let cancel = client.cancel_token();
-                    return Ok(Self { client, cancel, tls });
+                    return Ok(Self {
+                        client,
+                        cancel,
+                        tls,
+                    });
                 }
                 Err(error) => {
                     let error = not_connected(settings, error);
@@ -73,7 +77,10 @@ impl Session {
         }
         self.client.batch_execute(&sql).await.map_err(|error| {
             failed(
-                &format!("Connection \"{}\" can't set its session up", settings.connection),
+                &format!(
+                    "Connection \"{}\" can't set its session up",
+                    settings.connection
+                ),
                 error,
             )
         })
@@ -81,7 +88,10 @@ impl Session {
 
     /// Runs statements without results.
     pub(super) async fn run(&self, doing: &str, sql: &str) -> Result<()> {
-        self.client.batch_execute(sql).await.map_err(|error| failed(doing, error))
+        self.client
+            .batch_execute(sql)
+            .await
+            .map_err(|error| failed(doing, error))
     }
 
     /// Stops what the session does now. Best effort: the server may be done already.
@@ -95,5 +105,8 @@ impl Session {
 /// Whether the server may take us with TLS where it did not without, or the other way round: not if
 /// it refused our password, say, but if its rules have no line for us.
 fn may_go_otherwise(error: &Error) -> bool {
-    !error.facts().iter().any(|(key, code)| *key == "sqlstate" && code != "28000")
+    !error
+        .facts()
+        .iter()
+        .any(|(key, code)| *key == "sqlstate" && code != "28000")
 }

@@ -49,7 +49,11 @@ fn leaves(members: &[Member], block: u64, bytes: u64, by_ranges: bool) -> Splits
     };
     let list: Vec<Split> = members.iter().flat_map(cut_leaf).collect();
     Splits {
-        kind: if list.len() > members.len() { "partitions and ctid ranges" } else { "partitions" },
+        kind: if list.len() > members.len() {
+            "partitions and ctid ranges"
+        } else {
+            "partitions"
+        },
         reason: (!by_ranges).then(|| TOO_OLD.to_owned()),
         list,
     }
@@ -58,7 +62,10 @@ fn leaves(members: &[Member], block: u64, bytes: u64, by_ranges: bool) -> Splits
 /// Ranges over the table's own name: each holds the same pages of every member, so they are cut
 /// for the longest.
 fn through_parent(members: &[Member], block: u64, bytes: u64) -> Splits {
-    let longest = members.iter().map(|member| member.pages_bytes.div_ceil(block)).max();
+    let longest = members
+        .iter()
+        .map(|member| member.pages_bytes.div_ceil(block))
+        .max();
     let total = members.iter().map(|member| member.bytes).sum::<u64>();
     let rows: Option<u64> = members.iter().map(Member::rows).sum();
     let ranges = ranges(longest.unwrap_or_default(), total, bytes);
@@ -70,7 +77,11 @@ fn through_parent(members: &[Member], block: u64, bytes: u64) -> Splits {
         bytes: Some(total / parts),
     };
     let list = ranges.into_iter().map(split).collect();
-    Splits { kind: "ctid ranges", reason: None, list }
+    Splits {
+        kind: "ctid ranges",
+        reason: None,
+        list,
+    }
 }
 
 /// Predicates over `pages` that hold `total` bytes together: the first is open below and the last

@@ -48,9 +48,11 @@ impl FromStr for SslMode {
             "verify-ca" => Self::VerifyCa,
             "verify-full" => Self::VerifyFull,
             _ => {
-                return Err("wants sslmode disable, allow, prefer, require, verify-ca or \
+                return Err(
+                    "wants sslmode disable, allow, prefer, require, verify-ca or \
                             verify-full"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
         })
     }
@@ -107,7 +109,12 @@ impl Trust {
             SslMode::VerifyCa | SslMode::VerifyFull => Some(self.some_roots()),
         };
         let pinned = match &roots {
-            None => return Ok(Verifier { provider: Arc::clone(provider), chain: None }),
+            None => {
+                return Ok(Verifier {
+                    provider: Arc::clone(provider),
+                    chain: None,
+                });
+            }
             Some(path) if path.as_os_str() == "system" => {
                 rustls_native_certs::load_native_certs().certs
             }
@@ -124,8 +131,15 @@ impl Trust {
                         .caused_by(error)
                 })?;
         let host = self.mode == SslMode::VerifyFull;
-        let chain = Some(Chain { webpki, pinned, host });
-        Ok(Verifier { provider: Arc::clone(provider), chain })
+        let chain = Some(Chain {
+            webpki,
+            pinned,
+            host,
+        });
+        Ok(Verifier {
+            provider: Arc::clone(provider),
+            chain,
+        })
     }
 
     /// As libpq: the file named, else the one at home, else (unlike libpq) the system's.
@@ -134,14 +148,21 @@ impl Trust {
             let path = self.home.as_ref()?.join(".postgresql/root.crt");
             path.exists().then_some(path)
         };
-        self.roots.clone().or_else(at_home).unwrap_or_else(|| PathBuf::from("system"))
+        self.roots
+            .clone()
+            .or_else(at_home)
+            .unwrap_or_else(|| PathBuf::from("system"))
     }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let read = || CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>();
     let list = read().map_err(|error| wrong_file(path).caused_by(error))?;
-    if list.is_empty() { Err(wrong_file(path)) } else { Ok(list) }
+    if list.is_empty() {
+        Err(wrong_file(path))
+    } else {
+        Ok(list)
+    }
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
@@ -149,7 +170,10 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
 }
 
 fn wrong_file(path: &Path) -> Error {
-    let text = format!("\"{}\" is no file of certificates or of a key", path.display());
+    let text = format!(
+        "\"{}\" is no file of certificates or of a key",
+        path.display()
+    );
     Error::new(ErrorKind::Config, text)
         .hint("sslrootcert, sslcert and sslkey name files in PEM form that we can read")
 }
@@ -180,14 +204,21 @@ impl Chain {
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
         use CertificateError as Wrong;
-        if self.pinned.iter().any(|root| root.as_ref() == end_entity.as_ref()) {
+        if self
+            .pinned
+            .iter()
+            .any(|root| root.as_ref() == end_entity.as_ref())
+        {
             return match self.host {
                 true => verify_server_name(&ParsedCertificate::try_from(end_entity)?, name),
                 false => Ok(()),
             };
         }
         // The name is looked at last, after the whole chain.
-        match self.webpki.verify_server_cert(end_entity, intermediates, name, &[], now) {
+        match self
+            .webpki
+            .verify_server_cert(end_entity, intermediates, name, &[], now)
+        {
             Err(rustls::Error::InvalidCertificate(
                 Wrong::NotValidForName | Wrong::NotValidForNameContext { .. },
             )) if !self.host => Ok(()),
@@ -232,6 +263,8 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -23,23 +23,28 @@ impl TypeMap for Types {
     fn to_canonical(&self, native: &str) -> Result<Mapping<CanonicalType>> {
         Native::parse(native)
             .ok_or_else(|| {
-                Error::unsupported(format!("\"{native}\" is no type of PostgreSQL that goe knows"))
-                    .hint("write it as psql shows it, such as numeric(15,2)")
+                Error::unsupported(format!(
+                    "\"{native}\" is no type of PostgreSQL that goe knows"
+                ))
+                .hint("write it as psql shows it, such as numeric(15,2)")
             })
             .and_then(|native| canonical(&native))
     }
 
     fn from_canonical(&self, canonical: CanonicalType) -> Result<Mapping<NativeType>> {
-        let native = |native: String| NativeType { native, stored: canonical };
+        let native = |native: String| NativeType {
+            native,
+            stored: canonical,
+        };
         let exact = |text: &str| Mapping::exact(native(text.to_owned()));
         let text = || "text".to_owned();
         Ok(match canonical {
-            CanonicalType::FixedString { length: Some(n @ 1..=LONGEST_TEXT) } => {
-                Mapping::exact(native(format!("character({n})")))
-            }
-            CanonicalType::VariableString { length: Some(n @ 1..=LONGEST_TEXT) } => {
-                Mapping::exact(native(format!("character varying({n})")))
-            }
+            CanonicalType::FixedString {
+                length: Some(n @ 1..=LONGEST_TEXT),
+            } => Mapping::exact(native(format!("character({n})"))),
+            CanonicalType::VariableString {
+                length: Some(n @ 1..=LONGEST_TEXT),
+            } => Mapping::exact(native(format!("character varying({n})"))),
             CanonicalType::FixedString { .. } | CanonicalType::VariableString { .. } => {
                 Mapping::widening(native(text()), "text without a bound")
             }
@@ -49,7 +54,10 @@ impl TypeMap for Types {
             }
             CanonicalType::LargeBinary => exact("bytea"),
             CanonicalType::Integer1 => Mapping::widening(
-                NativeType { native: "smallint".to_owned(), stored: CanonicalType::Integer2 },
+                NativeType {
+                    native: "smallint".to_owned(),
+                    stored: CanonicalType::Integer2,
+                },
                 "there is no integer of one byte",
             ),
             CanonicalType::Integer2 => exact("smallint"),
@@ -62,14 +70,20 @@ impl TypeMap for Types {
             CanonicalType::Float => exact("real"),
             CanonicalType::Double => exact("double precision"),
             CanonicalType::Date => exact("date"),
-            CanonicalType::Time { scale } => {
-                timed(scale, |scale| (format!("time({scale}) without time zone"), time(scale)))
-            }
+            CanonicalType::Time { scale } => timed(scale, |scale| {
+                (format!("time({scale}) without time zone"), time(scale))
+            }),
             CanonicalType::Timestamp { scale } => timed(scale, |scale| {
-                (format!("timestamp({scale}) without time zone"), timestamp(scale))
+                (
+                    format!("timestamp({scale}) without time zone"),
+                    timestamp(scale),
+                )
             }),
             CanonicalType::TimestampTz { scale } => timed(scale, |scale| {
-                (format!("timestamp({scale}) with time zone"), timestamp_tz(scale))
+                (
+                    format!("timestamp({scale}) with time zone"),
+                    timestamp_tz(scale),
+                )
             }),
             CanonicalType::IntervalDs => exact("interval day to second"),
             CanonicalType::IntervalYm => exact("interval year to month"),
@@ -103,7 +117,10 @@ fn timed(scale: u8, typed: impl Fn(u8) -> (String, CanonicalType)) -> Mapping<Na
 /// The canonical type of a parsed native one.
 pub(super) fn canonical(native: &Native) -> Result<Mapping<CanonicalType>> {
     if native.as_text {
-        return Ok(Mapping::widening(CanonicalType::LargeString, "read as text, as asked"));
+        return Ok(Mapping::widening(
+            CanonicalType::LargeString,
+            "read as text, as asked",
+        ));
     }
     let text = |reason: &str| Mapping::widening(CanonicalType::LargeString, reason);
     let years = "only the years 1 to 9999; infinity and other years stop the run";
@@ -126,21 +143,26 @@ pub(super) fn canonical(native: &Native) -> Result<Mapping<CanonicalType>> {
             }
         }
         Kind::Money => Mapping::widening(
-            CanonicalType::Decimal { precision: 19, scale: 2 },
+            CanonicalType::Decimal {
+                precision: 19,
+                scale: 2,
+            },
             "the amount without its currency; lc_monetary must have two fraction digits",
         ),
         Kind::Real => Mapping::exact(CanonicalType::Float),
         Kind::Double => Mapping::exact(CanonicalType::Double),
         Kind::Date => Mapping::lossy(CanonicalType::Date, years),
-        Kind::Time(scale) => {
-            Mapping::lossy(CanonicalType::Time { scale }, "24:00:00 is no time of day and stops \
-                                                           the run")
-        }
+        Kind::Time(scale) => Mapping::lossy(
+            CanonicalType::Time { scale },
+            "24:00:00 is no time of day and stops \
+                                                           the run",
+        ),
         Kind::Timestamp(scale) => Mapping::lossy(CanonicalType::Timestamp { scale }, years),
         Kind::TimestampTz(scale) => Mapping::lossy(CanonicalType::TimestampTz { scale }, years),
-        Kind::Uuid => {
-            Mapping::widening(CanonicalType::FixedString { length: Some(36) }, "its text form")
-        }
+        Kind::Uuid => Mapping::widening(
+            CanonicalType::FixedString { length: Some(36) },
+            "its text form",
+        ),
         Kind::Bytea => Mapping::exact(CanonicalType::LargeBinary),
         Kind::Text => Mapping::exact(CanonicalType::LargeString),
         Kind::Name => Mapping::exact(CanonicalType::VariableString { length: Some(63) }),
@@ -159,7 +181,9 @@ pub(super) fn canonical(native: &Native) -> Result<Mapping<CanonicalType>> {
         Kind::Enum => text("an enum's label"),
         Kind::Other => text("the server's text form"),
         Kind::Pseudo => {
-            return Err(Error::unsupported("A pseudo-type has no values that can be read"));
+            return Err(Error::unsupported(
+                "A pseudo-type has no values that can be read",
+            ));
         }
     })
 }
@@ -242,8 +266,20 @@ mod tests {
         let to = |native: &str| Types.to_canonical(native).unwrap().to;
         assert_eq!(to("numeric(9,0)"), CanonicalType::Integer4);
         assert_eq!(to("numeric(5,-2)"), CanonicalType::Integer4);
-        assert_eq!(to("numeric(2,4)"), CanonicalType::Decimal { precision: 4, scale: 4 });
-        assert_eq!(to("numeric(76,10)"), CanonicalType::Decimal { precision: 76, scale: 10 });
+        assert_eq!(
+            to("numeric(2,4)"),
+            CanonicalType::Decimal {
+                precision: 4,
+                scale: 4
+            }
+        );
+        assert_eq!(
+            to("numeric(76,10)"),
+            CanonicalType::Decimal {
+                precision: 76,
+                scale: 10
+            }
+        );
         assert_eq!(to("numeric(77,10)"), CanonicalType::LargeString);
         assert_eq!(to("numeric"), CanonicalType::LargeString);
         assert!(Types.to_canonical("no such thing").is_err());

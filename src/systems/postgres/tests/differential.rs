@@ -26,7 +26,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as usize) % sides
     }
 
@@ -36,13 +39,56 @@ impl Dice {
 }
 
 const TEXTS: &[&str] = &[
-    "", " ", "a", "A", "b", "ab", "aB", "a b", "ab ", "ab  ", " ab", "z", "Z", "é", "É", "aé", "e\u{301}",
-    "\u{1F600}", "\u{1F600}a", "ß", "ss", "%", "_", "a%", "a_b", "\\", "a\\b", "'", "a'b", "a\u{1}", "a\tb",
-    "a\nb", "10", "9", "-1", "\u{10FFFF}", "\u{FFFF}", "~",
+    "",
+    " ",
+    "a",
+    "A",
+    "b",
+    "ab",
+    "aB",
+    "a b",
+    "ab ",
+    "ab  ",
+    " ab",
+    "z",
+    "Z",
+    "é",
+    "É",
+    "aé",
+    "e\u{301}",
+    "\u{1F600}",
+    "\u{1F600}a",
+    "ß",
+    "ss",
+    "%",
+    "_",
+    "a%",
+    "a_b",
+    "\\",
+    "a\\b",
+    "'",
+    "a'b",
+    "a\u{1}",
+    "a\tb",
+    "a\nb",
+    "10",
+    "9",
+    "-1",
+    "\u{10FFFF}",
+    "\u{FFFF}",
+    "~",
 ];
-const NUMBERS: &[&str] = &["0", "1", "-1", "2", "10", "99", "-100", "127", "9999", "-9999"];
+const NUMBERS: &[&str] = &[
+    "0", "1", "-1", "2", "10", "99", "-100", "127", "9999", "-9999",
+];
 const DAYS: &[&str] = &[
-    "0001-01-01", "1582-10-10", "1969-12-31", "1970-01-01", "2000-02-29", "2020-06-15", "9999-12-31",
+    "0001-01-01",
+    "1582-10-10",
+    "1969-12-31",
+    "1970-01-01",
+    "2000-02-29",
+    "2020-06-15",
+    "9999-12-31",
 ];
 const TIMES: &[&str] = &["00:00:00", "12:00:00", "12:00:00.000001", "23:59:59.999999"];
 
@@ -68,11 +114,27 @@ fn row(dice: &mut Dice, id: usize) -> String {
     let values = [
         value(number),
         value(number),
-        value(&mut |dice| dice.pick(&["0", "-9223372036854775808", "9223372036854775807", "1"]).into()),
+        value(&mut |dice| {
+            dice.pick(&["0", "-9223372036854775808", "9223372036854775807", "1"])
+                .into()
+        }),
         value(&mut |dice| dice.pick(&["0", "1", "4294967295", "10"]).into()),
-        value(&mut |dice| format!("{}.{}", dice.pick(NUMBERS), dice.pick(&["00", "5", "01", "99"]))),
+        value(&mut |dice| {
+            format!(
+                "{}.{}",
+                dice.pick(NUMBERS),
+                dice.pick(&["00", "5", "01", "99"])
+            )
+        }),
         value(number),
-        value(&mut |dice| format!("{}{}.{}", dice.pick(NUMBERS), "7".repeat(dice.roll(30)), "5")),
+        value(&mut |dice| {
+            format!(
+                "{}{}.{}",
+                dice.pick(NUMBERS),
+                "7".repeat(dice.roll(30)),
+                "5"
+            )
+        }),
         value(&mut |dice| format!("{}.{}", dice.pick(NUMBERS), dice.pick(&["0", "00", "5"]))),
         value(number),
         value(day),
@@ -83,12 +145,21 @@ fn row(dice: &mut Dice, id: usize) -> String {
         value(text),
         value(text),
         value(&mut |dice| dice.pick(&["true", "false"]).into()),
-        value(&mut |dice| quoted(&format!("{:08x}-0000-0000-0000-00000000000{}", dice.roll(3), dice.roll(10)))),
+        value(&mut |dice| {
+            quoted(&format!(
+                "{:08x}-0000-0000-0000-00000000000{}",
+                dice.roll(3),
+                dice.roll(10)
+            ))
+        }),
         value(&mut |dice| quoted(dice.pick(&["\\x", "\\x00", "\\xff", "\\x00ff", "\\x7f"]))),
         value(&mut |dice| quoted(dice.pick(&["happy", "Sad", "ok"]))),
         value(&mut |dice| quoted(dice.pick(&["1", "{\"a\": 1}", "[]", "null", "\"é\""]))),
         value(&mut |dice| quoted(dice.pick(&["{}", "{1,2}", "{NULL}", "{10}"]))),
-        value(&mut |dice| dice.pick(&["'NaN'", "0", "'-0'", "1.5", "'Infinity'"]).into()),
+        value(&mut |dice| {
+            dice.pick(&["'NaN'", "0", "'-0'", "1.5", "'Infinity'"])
+                .into()
+        }),
         value(text),
         value(text),
         value(text),
@@ -115,7 +186,11 @@ impl Author<'_> {
             6 => {
                 let column = self.column();
                 let column = Box::new(self.named(column));
-                if self.dice.roll(2) == 0 { Expr::IsNull(column) } else { Expr::IsNotNull(column) }
+                if self.dice.roll(2) == 0 {
+                    Expr::IsNull(column)
+                } else {
+                    Expr::IsNotNull(column)
+                }
             }
             7 | 8 => self.both(Operator::And, depth),
             9 | 10 => self.both(Operator::Or, depth),
@@ -141,7 +216,9 @@ impl Author<'_> {
     }
 
     fn named(&self, column: usize) -> Expr {
-        Expr::Column(datafusion::common::Column::from_name(&self.columns[column].name))
+        Expr::Column(datafusion::common::Column::from_name(
+            &self.columns[column].name,
+        ))
     }
 
     /// A value of the column's type that some row holds, or sometimes NULL.
@@ -169,7 +246,9 @@ impl Author<'_> {
 
     fn list(&mut self) -> Expr {
         let column = self.column();
-        let list = (0..=self.dice.roll(4)).map(|_| self.value(column)).collect();
+        let list = (0..=self.dice.roll(4))
+            .map(|_| self.value(column))
+            .collect();
         let negated = self.dice.roll(2) == 0;
         Expr::InList(InList::new(Box::new(self.named(column)), list, negated))
     }
@@ -178,15 +257,35 @@ impl Author<'_> {
         let column = self.column();
         let (low, high) = (Box::new(self.value(column)), Box::new(self.value(column)));
         let negated = self.dice.roll(2) == 0;
-        Expr::Between(Between::new(Box::new(self.named(column)), negated, low, high))
+        Expr::Between(Between::new(
+            Box::new(self.named(column)),
+            negated,
+            low,
+            high,
+        ))
     }
 
     fn like(&mut self) -> Expr {
-        let texts: Vec<usize> =
-            (0..self.columns.len()).filter(|&i| self.columns[i].canonical.is_text()).collect();
+        let texts: Vec<usize> = (0..self.columns.len())
+            .filter(|&i| self.columns[i].canonical.is_text())
+            .collect();
         let column = self.dice.pick(&texts);
         let pattern: String = (0..self.dice.roll(5))
-            .map(|_| self.dice.pick(&["%", "_", "a", "é", "\u{1F600}", " ", "b", "1", "\\", "\n", "%%"]))
+            .map(|_| {
+                self.dice.pick(&[
+                    "%",
+                    "_",
+                    "a",
+                    "é",
+                    "\u{1F600}",
+                    " ",
+                    "b",
+                    "1",
+                    "\\",
+                    "\n",
+                    "%%",
+                ])
+            })
             .collect();
         let pattern = match self.columns[column].canonical.to_arrow() {
             arrow::datatypes::DataType::LargeUtf8 => ScalarValue::LargeUtf8(Some(pattern)),
@@ -194,17 +293,28 @@ impl Author<'_> {
         };
         let negated = self.dice.roll(2) == 0;
         let pattern = Box::new(Expr::Literal(pattern, None));
-        Expr::Like(Like::new(negated, Box::new(self.named(column)), pattern, None, false))
+        Expr::Like(Like::new(
+            negated,
+            Box::new(self.named(column)),
+            pattern,
+            None,
+            false,
+        ))
     }
 }
 
 /// The ids of the rows that the engine itself keeps.
 fn local(expr: &Expr, schema: &DFSchema, rows: &RecordBatch) -> BTreeSet<i64> {
     let props = ExecutionProps::new();
-    let context = datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext::default();
+    let context =
+        datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext::default();
     let physical: Arc<dyn PhysicalExpr> =
         create_physical_expr(expr, schema, &props, &context).unwrap();
-    let kept = physical.evaluate(rows).unwrap().into_array(rows.num_rows()).unwrap();
+    let kept = physical
+        .evaluate(rows)
+        .unwrap()
+        .into_array(rows.num_rows())
+        .unwrap();
     let ids = rows.column(0).as_primitive::<Int64Type>();
     let kept = kept.as_boolean();
     (0..rows.num_rows())
@@ -223,7 +333,10 @@ async fn remote(place: &Place, pushed: &[(Expr, Pushed)]) -> Vec<BTreeSet<i64>> 
     (0..pushed.len())
         .map(|i| {
             let ids: Option<&str> = row.get(i);
-            ids.unwrap_or_default().split(',').filter_map(|id| id.parse().ok()).collect()
+            ids.unwrap_or_default()
+                .split(',')
+                .filter_map(|id| id.parse().ok())
+                .collect()
         })
         .collect()
 }
@@ -242,12 +355,21 @@ fn pushed_filters_agree_with_ours() {
         }
         let mut dice = Dice(20_261_122);
         let rows: Vec<String> = (0..300).map(|id| row(&mut dice, id)).collect();
-        place.run(&format!("CREATE TABLE t ({COLUMNS}); INSERT INTO t VALUES {}", rows.join(", "))).await;
+        place
+            .run(&format!(
+                "CREATE TABLE t ({COLUMNS}); INSERT INTO t VALUES {}",
+                rows.join(", ")
+            ))
+            .await;
         let source = place.open("t").await;
         let values = read_all(&source, 1, 1 << 30).await.unwrap();
         let filtered = values.slice(0, FILTERED as usize);
         let schema = DFSchema::try_from(values.schema().as_ref().clone()).unwrap();
-        let mut author = Author { dice, columns: &source.table().columns, values: &values };
+        let mut author = Author {
+            dice,
+            columns: &source.table().columns,
+            values: &values,
+        };
         let (mut pushed, mut exact, mut superset) = (Vec::new(), 0, 0);
         for number in 0..FILTERS {
             let expr = author.filter(2);
@@ -266,7 +388,11 @@ fn pushed_filters_agree_with_ours() {
                         Comparison::Exact => ours == theirs,
                         Comparison::Superset => ours.is_subset(&theirs),
                     };
-                    assert!(agrees, "{expr}\n{}\nours {ours:?}\ntheirs {theirs:?}", one.sql);
+                    assert!(
+                        agrees,
+                        "{expr}\n{}\nours {ours:?}\ntheirs {theirs:?}",
+                        one.sql
+                    );
                 }
             }
         }
@@ -297,11 +423,20 @@ async fn through_the_reader(
         }
         tried += 1;
         let filter = format!("({}) AND id < {FILTERED}", pushed.sql);
-        let request = ReadRequest { filter: Some(filter), ..all_columns(&source) };
+        let request = ReadRequest {
+            filter: Some(filter),
+            ..all_columns(&source)
+        };
         let batches = read_split(&snapshot, None, &request).await.unwrap();
         let theirs: BTreeSet<i64> = batches
             .iter()
-            .flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec())
+            .flat_map(|batch| {
+                batch
+                    .column(0)
+                    .as_primitive::<Int64Type>()
+                    .values()
+                    .to_vec()
+            })
             .collect();
         assert_eq!(local(&expr, schema, filtered), theirs, "{expr}");
     }
@@ -326,7 +461,10 @@ fn a_pushed_filter_reads_back_as_one_expression() {
             let literal = Expr::Literal(ScalarValue::LargeUtf8(Some(value.to_owned())), None);
             let column = Expr::Column(datafusion::common::Column::from_name(name));
             let pushed = translate(&column.clone().eq(literal), &table, &Postgres).unwrap();
-            let request = ReadRequest { filter: Some(pushed.sql), ..ReadRequest::columns(vec![0]) };
+            let request = ReadRequest {
+                filter: Some(pushed.sql),
+                ..ReadRequest::columns(vec![0])
+            };
             let sql = crate::frontend::select_sql(&Postgres, &table, None, &request);
             let statements = Parser::parse_sql(&PostgreSqlDialect {}, &sql).unwrap();
             assert_eq!(statements.len(), 1, "{sql}");

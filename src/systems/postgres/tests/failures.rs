@@ -45,8 +45,14 @@ fn each_refusal_has_its_kind() {
         }
         let nobody = [("user", "no such user"), ("password", "hush")];
         assert_eq!(kind_of(&url, &nobody).await, ErrorKind::Authenticate);
-        assert_eq!(kind_of(&url, &[("dbname", "no such")]).await, ErrorKind::NotFound);
-        assert_eq!(kind_of(&url, &[("statement_timeout", "soon")]).await, ErrorKind::Config);
+        assert_eq!(
+            kind_of(&url, &[("dbname", "no such")]).await,
+            ErrorKind::NotFound
+        );
+        assert_eq!(
+            kind_of(&url, &[("statement_timeout", "soon")]).await,
+            ErrorKind::Config
+        );
         let missing = [("sslmode", "verify-full"), ("sslrootcert", "/no/such/file")];
         assert_eq!(kind_of(bare(&url), &missing).await, ErrorKind::Config);
     });
@@ -90,7 +96,10 @@ fn tls_is_as_strict_as_asked() {
         // The system does not know a test's own root.
         let unknown = [("sslmode", "verify-full"), ("sslrootcert", "system")];
         let kind = probe(bare(&url), &unknown).await.unwrap_err().kind();
-        assert!(matches!(kind, ErrorKind::Connect | ErrorKind::Config), "{kind}");
+        assert!(
+            matches!(kind, ErrorKind::Connect | ErrorKind::Config),
+            "{kind}"
+        );
         let Ok(root) = std::env::var("GOE_TEST_POSTGRES_CA") else {
             eprintln!("skipped: GOE_TEST_POSTGRES_CA names no root certificate");
             return;
@@ -101,7 +110,12 @@ fn tls_is_as_strict_as_asked() {
             assert_eq!(probe.encrypted, Some(true), "{mode}");
         }
         // Another name for the same host is not in the certificate.
-        let port = settings(&url, &[]).config.get_ports().first().copied().unwrap_or(5432);
+        let port = settings(&url, &[])
+            .config
+            .get_ports()
+            .first()
+            .copied()
+            .unwrap_or(5432);
         let other = [
             ("host", "other.invalid"),
             ("hostaddr", "127.0.0.1"),
@@ -122,23 +136,54 @@ fn tls_is_as_strict_as_asked() {
 #[test]
 fn names_that_do_not_exist_bring_the_nearest() {
     in_schema(|place| async move {
-        place.run("CREATE TABLE orders (a int); CREATE TABLE \"Twin\" (a int);
-                   CREATE TABLE \"tWIN\" (a int)").await;
+        place
+            .run(
+                "CREATE TABLE orders (a int); CREATE TABLE \"Twin\" (a int);
+                   CREATE TABLE \"tWIN\" (a int)",
+            )
+            .await;
         let frontend = place.frontend();
         let none = OpenOptions::default();
-        let error = frontend.open(&place.schema, "ordres", &none).await.unwrap_err();
+        let error = frontend
+            .open(&place.schema, "ordres", &none)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(error.hint_text(), Some("did you mean \"orders\"?"));
         let schema = format!("{}x", place.schema);
         let error = frontend.open(&schema, "orders", &none).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert_eq!(frontend.open(&place.schema, "ORDERS", &none).await.unwrap().table().name.table,
-                   "orders");
-        assert_eq!(frontend.open(&place.schema, "Twin", &none).await.unwrap().table().name.table,
-                   "Twin");
-        let error = frontend.open(&place.schema, "twin", &none).await.unwrap_err();
+        assert_eq!(
+            frontend
+                .open(&place.schema, "ORDERS", &none)
+                .await
+                .unwrap()
+                .table()
+                .name
+                .table,
+            "orders"
+        );
+        assert_eq!(
+            frontend
+                .open(&place.schema, "Twin", &none)
+                .await
+                .unwrap()
+                .table()
+                .name
+                .table,
+            "Twin"
+        );
+        let error = frontend
+            .open(&place.schema, "twin", &none)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert!(frontend.open("a\0b", "'; DROP TABLE orders", &none).await.is_err());
+        assert!(
+            frontend
+                .open("a\0b", "'; DROP TABLE orders", &none)
+                .await
+                .is_err()
+        );
     });
 }
 
@@ -154,14 +199,18 @@ fn a_table_that_changed_is_a_conflict() {
             "ALTER TABLE t RENAME TO u",
             "DROP TABLE t; CREATE TABLE t (a int, b int)",
         ] {
-            place.run("DROP TABLE IF EXISTS t, u; CREATE TABLE t (a int, b int)").await;
+            place
+                .run("DROP TABLE IF EXISTS t, u; CREATE TABLE t (a int, b int)")
+                .await;
             let source = place.open("t").await;
             place.run(change).await;
             let error = source.snapshot(2).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Conflict, "{change}: {error:?}");
             assert!(error.hint_text().is_some());
         }
-        place.run("DROP TABLE IF EXISTS t; CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await;
+        place
+            .run("DROP TABLE IF EXISTS t; CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
+            .await;
         let source = place.open("t").await;
         place.run("TRUNCATE t").await;
         assert_eq!(read_all(&source, 1, 1).await.unwrap().num_rows(), 0);
@@ -171,17 +220,41 @@ fn a_table_that_changed_is_a_conflict() {
 #[test]
 fn an_alter_waits_for_the_reader_and_the_reader_for_no_one_long() {
     in_schema(|place| async move {
-        place.run("CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await;
+        place
+            .run("CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
+            .await;
         let source = place.open("t").await;
         let snapshot = source.snapshot(1).await.unwrap();
         place.run("SET lock_timeout = '100ms'").await;
-        assert!(place.admin.client.batch_execute("TRUNCATE t").await.is_err());
-        assert_eq!(read_snapshot(&source, &snapshot, 1).await.unwrap().num_rows(), 1);
+        assert!(
+            place
+                .admin
+                .client
+                .batch_execute("TRUNCATE t")
+                .await
+                .is_err()
+        );
+        assert_eq!(
+            read_snapshot(&source, &snapshot, 1)
+                .await
+                .unwrap()
+                .num_rows(),
+            1
+        );
         drop(snapshot);
-        place.run("BEGIN; SET LOCAL lock_timeout = '5s'; LOCK TABLE t").await;
         let hurried = frontend(&connection(&place.url, &[("lock_timeout", "100ms")])).unwrap();
-        let source = hurried.open(&place.schema, "t", &OpenOptions::default()).await.unwrap();
-        assert_eq!(source.snapshot(1).await.unwrap_err().kind(), ErrorKind::Conflict);
+        let source = hurried
+            .open(&place.schema, "t", &OpenOptions::default())
+            .await
+            .unwrap();
+        // The reader's session may still be on its way out.
+        place
+            .run("BEGIN; SET LOCAL lock_timeout = '5s'; LOCK TABLE t")
+            .await;
+        assert_eq!(
+            source.snapshot(1).await.unwrap_err().kind(),
+            ErrorKind::Conflict
+        );
         place.run("ROLLBACK").await;
     });
 }
@@ -200,22 +273,28 @@ fn rights_that_are_missing_are_named() {
              GRANT SELECT ON guarded TO {role};
              CREATE TABLE parent (a int) PARTITION BY LIST (a);
              CREATE TABLE leaf PARTITION OF parent DEFAULT; INSERT INTO parent VALUES (1), (2);
-             GRANT SELECT ON parent TO {role}", place.schema
+             GRANT SELECT ON parent TO {role}",
+            place.schema
         );
         if let Err(error) = place.admin.client.batch_execute(&sql).await {
             eprintln!("skipped: no role can be made: {error}");
             return;
         }
         let login = [("user", role.as_str()), ("password", "hush")];
-        let outcome = AssertUnwindSafe(limited(&place, &login)).catch_unwind().await;
-        place.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+        let outcome = AssertUnwindSafe(limited(&place, &login))
+            .catch_unwind()
+            .await;
+        place
+            .run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+            .await;
         outcome.unwrap();
     });
 }
 
 async fn limited(place: &Place, login: &[(&str, &str)]) {
     let none = OpenOptions::default();
-    let frontend_of = |options: &[(&str, &str)]| frontend(&connection(&place.url, options)).unwrap();
+    let frontend_of =
+        |options: &[(&str, &str)]| frontend(&connection(&place.url, options)).unwrap();
     let limited = frontend_of(login);
     for table in ["secret", "guarded"] {
         let source = limited.open(&place.schema, table, &none).await.unwrap();
@@ -225,7 +304,10 @@ async fn limited(place: &Place, login: &[(&str, &str)]) {
     }
     let mut some = login.to_vec();
     some.push(("row_security", "on"));
-    let source = frontend_of(&some).open(&place.schema, "guarded", &none).await.unwrap();
+    let source = frontend_of(&some)
+        .open(&place.schema, "guarded", &none)
+        .await
+        .unwrap();
     assert_eq!(read_all(&source, 1, 1).await.unwrap().num_rows(), 1);
     let source = limited.open(&place.schema, "parent", &none).await.unwrap();
     assert_eq!(read_all(&source, 2, 1).await.unwrap().num_rows(), 2);

@@ -39,8 +39,10 @@ fn settings(url: &str, options: &[(&str, &str)]) -> Arc<Settings> {
 }
 
 fn connection(url: &str, options: &[(&str, &str)]) -> Connection {
-    let options: BTreeMap<String, String> =
-        options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let options: BTreeMap<String, String> = options
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
     Connection::new("pg", url, options)
 }
 
@@ -50,20 +52,36 @@ impl Place {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let schema = format!("goe_test_{}_{number}", std::process::id());
         let admin = Session::open(&settings(url, &[])).await.unwrap();
-        let place = Self { url: url.to_owned(), schema, admin };
+        let place = Self {
+            url: url.to_owned(),
+            schema,
+            admin,
+        };
         place.run("SET default_transaction_read_only = off").await;
-        place.run("SET default_transaction_isolation = 'read committed'").await;
-        place.run(&format!("DROP SCHEMA IF EXISTS {0} CASCADE; CREATE SCHEMA {0}", place.schema))
+        place
+            .run("SET default_transaction_isolation = 'read committed'")
             .await;
-        place.run(&format!("SET search_path = {}", place.schema)).await;
+        place
+            .run(&format!(
+                "DROP SCHEMA IF EXISTS {0} CASCADE; CREATE SCHEMA {0}",
+                place.schema
+            ))
+            .await;
+        place
+            .run(&format!("SET search_path = {}", place.schema))
+            .await;
         place
     }
 
     async fn run(&self, sql: &str) {
-        self.admin.client.batch_execute(sql).await.unwrap_or_else(|error| {
-            let start: String = sql.chars().take(300).collect();
-            panic!("{start}: {error:?}")
-        });
+        self.admin
+            .client
+            .batch_execute(sql)
+            .await
+            .unwrap_or_else(|error| {
+                let start: String = sql.chars().take(300).collect();
+                panic!("{start}: {error:?}")
+            });
     }
 
     fn frontend(&self) -> Arc<dyn Frontend> {
@@ -75,10 +93,16 @@ impl Place {
     }
 
     async fn open_as(&self, table: &str, read_as: &[(&str, &str)]) -> Arc<dyn Source> {
-        let read_as =
-            read_as.iter().map(|(column, form)| ((*column).to_owned(), (*form).to_owned()));
-        let options = OpenOptions { read_as: read_as.collect() };
-        self.frontend().open(&self.schema, table, &options).await.unwrap()
+        let read_as = read_as
+            .iter()
+            .map(|(column, form)| ((*column).to_owned(), (*form).to_owned()));
+        let options = OpenOptions {
+            read_as: read_as.collect(),
+        };
+        self.frontend()
+            .open(&self.schema, table, &options)
+            .await
+            .unwrap()
     }
 
     /// Opens a table and reads it whole by splits of `bytes`.
@@ -103,8 +127,12 @@ where
         .unwrap();
     runtime.block_on(async {
         let place = Arc::new(Place::new(&url).await);
-        let outcome = AssertUnwindSafe(test(Arc::clone(&place))).catch_unwind().await;
-        place.run(&format!("DROP SCHEMA {} CASCADE", place.schema)).await;
+        let outcome = AssertUnwindSafe(test(Arc::clone(&place)))
+            .catch_unwind()
+            .await;
+        place
+            .run(&format!("DROP SCHEMA {} CASCADE", place.schema))
+            .await;
         if let Err(panic) = outcome {
             std::panic::resume_unwind(panic);
         }
@@ -136,7 +164,10 @@ async fn read_snapshot(
 ) -> Result<RecordBatch> {
     let request = all_columns(source);
     let splits = source.splits(bytes).await?;
-    let reads = splits.list.iter().map(|split| read_split(snapshot, Some(split), &request));
+    let reads = splits
+        .list
+        .iter()
+        .map(|split| read_split(snapshot, Some(split), &request));
     let batches = futures::future::try_join_all(reads).await?.concat();
     let schema = request_schema(source.table(), &request.select);
     Ok(concat_batches(&schema, &batches)?)

@@ -12,7 +12,11 @@ use crate::error::ErrorKind;
 use crate::frontend::{Aggregate, AggregateFunction, BatchLimits, RelationKind, select_sql};
 
 fn integers(batch: &RecordBatch, column: usize) -> BTreeSet<i32> {
-    let values: Vec<i32> = batch.column(column).as_primitive::<Int32Type>().values().to_vec();
+    let values: Vec<i32> = batch
+        .column(column)
+        .as_primitive::<Int32Type>()
+        .values()
+        .to_vec();
     let set: BTreeSet<i32> = values.iter().copied().collect();
     assert_eq!(set.len(), values.len(), "no row comes twice");
     set
@@ -21,18 +25,24 @@ fn integers(batch: &RecordBatch, column: usize) -> BTreeSet<i32> {
 #[test]
 fn a_table_is_described_whole() {
     in_schema(|place| async move {
-        place.run(
-            "CREATE TABLE t (a int, b varchar(3) NOT NULL UNIQUE, c text, d int, e int UNIQUE,
+        place
+            .run(
+                "CREATE TABLE t (a int, b varchar(3) NOT NULL UNIQUE, c text, d int, e int UNIQUE,
                              PRIMARY KEY (d, a));
              ALTER TABLE t DROP COLUMN c;
              COMMENT ON TABLE t IS 'it''s'; COMMENT ON COLUMN t.b IS 'of b';
              CREATE UNIQUE INDEX ON t (a) WHERE b > 'x'; CREATE UNIQUE INDEX ON t (lower(b));
              INSERT INTO t SELECT i, i, i FROM generate_series(1, 100) i; ANALYZE t",
-        ).await;
+            )
+            .await;
         let source = place.open("T").await;
         let table = source.table();
         assert_eq!(table.name.table, "t");
-        let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+        let names: Vec<&str> = table
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
         assert_eq!(names, ["a", "b", "d", "e"]);
         assert_eq!(table.primary_key, ["d", "a"]);
         assert_eq!(table.unique, [vec!["d", "a"], vec!["b"]]);
@@ -42,7 +52,10 @@ fn a_table_is_described_whole() {
         let nullable: Vec<bool> = table.columns.iter().map(|column| column.nullable).collect();
         assert_eq!(nullable, [false, false, false, true]);
         let listed = place.frontend().tables().await.unwrap();
-        let entry = listed.iter().find(|entry| entry.schema == place.schema).unwrap();
+        let entry = listed
+            .iter()
+            .find(|entry| entry.schema == place.schema)
+            .unwrap();
         assert_eq!((entry.table.as_str(), entry.rows), ("t", Some(100)));
         let probe = place.frontend().probe().await.unwrap();
         assert!(probe.version.contains("PostgreSQL"));
@@ -52,16 +65,23 @@ fn a_table_is_described_whole() {
 #[test]
 fn splits_hold_every_row_once() {
     in_schema(|place| async move {
-        place.run(
-            "CREATE TABLE t (i int, pad text);
+        place
+            .run(
+                "CREATE TABLE t (i int, pad text);
              INSERT INTO t SELECT i, repeat('x', 200) FROM generate_series(1, 20000) i;
-             DELETE FROM t WHERE i BETWEEN 5000 AND 12000; VACUUM t;
-             CREATE TABLE empty (i int);
+             DELETE FROM t WHERE i BETWEEN 5000 AND 12000",
+            )
+            .await;
+        place.run("VACUUM t").await;
+        place
+            .run(
+                "CREATE TABLE empty (i int);
              CREATE MATERIALIZED VIEW m AS SELECT * FROM t; CREATE VIEW v AS SELECT * FROM t;
              CREATE TABLE parent (i int); CREATE TABLE heir (j int) INHERITS (parent);
              INSERT INTO parent SELECT i FROM generate_series(1, 3000) i;
              INSERT INTO heir SELECT i, i FROM generate_series(3001, 30000) i",
-        ).await;
+            )
+            .await;
         for (table, bytes, rows, at_least) in [
             ("t", 200_000, 12999, 10),
             ("m", 200_000, 12999, 5),
@@ -81,9 +101,13 @@ fn splits_hold_every_row_once() {
 #[test]
 fn a_row_that_comes_after_the_cut_is_read() {
     in_schema(|place| async move {
-        place.run("CREATE TABLE t (i int); INSERT INTO t SELECT generate_series(1, 5000)").await;
+        place
+            .run("CREATE TABLE t (i int); INSERT INTO t SELECT generate_series(1, 5000)")
+            .await;
         let source = place.open("t").await;
-        place.run("INSERT INTO t SELECT generate_series(5001, 50000)").await;
+        place
+            .run("INSERT INTO t SELECT generate_series(5001, 50000)")
+            .await;
         let batch = read_all(&source, 2, 50_000).await.unwrap();
         assert_eq!(integers(&batch, 0).len(), 50_000);
     });
@@ -92,8 +116,9 @@ fn a_row_that_comes_after_the_cut_is_read() {
 #[test]
 fn partitions_are_read_leaf_by_leaf() {
     in_schema(|place| async move {
-        place.run(
-            "CREATE TABLE t (i int, k text, d date) PARTITION BY RANGE (d);
+        place
+            .run(
+                "CREATE TABLE t (i int, k text, d date) PARTITION BY RANGE (d);
              CREATE TABLE t1 PARTITION OF t FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
              CREATE TABLE t2 (d date, gone int, k text, i int);
              ALTER TABLE t2 DROP COLUMN gone;
@@ -105,7 +130,8 @@ fn partitions_are_read_leaf_by_leaf() {
              CREATE TABLE bare (i int) PARTITION BY LIST (i);
              INSERT INTO t SELECT i, chr(97 + i % 3), date '2020-01-01' + i % 1095
                FROM generate_series(1, 9000) i; ANALYZE t",
-        ).await;
+            )
+            .await;
         let source = place.open("t").await;
         assert_eq!(source.table().kind, RelationKind::Partitioned);
         assert_eq!(source.table().rows, Some(9000));
@@ -122,8 +148,13 @@ fn partitions_are_read_leaf_by_leaf() {
         let bare = place.open("bare").await;
         assert_eq!(read_all(&bare, 2, 1).await.unwrap().num_rows(), 0);
         // A partition that the plan does not know is never left out in silence.
-        place.run("CREATE TABLE t4 PARTITION OF t FOR VALUES FROM ('2023-01-01') TO (MAXVALUE)").await;
-        assert_eq!(source.snapshot(1).await.unwrap_err().kind(), ErrorKind::Conflict);
+        place
+            .run("CREATE TABLE t4 PARTITION OF t FOR VALUES FROM ('2023-01-01') TO (MAXVALUE)")
+            .await;
+        assert_eq!(
+            source.snapshot(1).await.unwrap_err().kind(),
+            ErrorKind::Conflict
+        );
     });
 }
 
@@ -132,21 +163,52 @@ fn hostile_names_are_only_names() {
     in_schema(|place| async move {
         let long = "é".repeat(31) + "x";
         let names = [
-            "select", "a", "A", "a b", "q\"q", "it's", "new\nline", "\u{1F600}", "semi;--", "%", "\\",
-            "$1", long.as_str(), "a.b", "ctid2",
+            "select",
+            "a",
+            "A",
+            "a b",
+            "q\"q",
+            "it's",
+            "new\nline",
+            "\u{1F600}",
+            "semi;--",
+            "%",
+            "\\",
+            "$1",
+            long.as_str(),
+            "a.b",
+            "ctid2",
         ];
         let quote = |name: &str| Postgres.quote(name);
-        let columns: Vec<String> = names.iter().map(|name| format!("{} int", quote(name))).collect();
+        let columns: Vec<String> = names
+            .iter()
+            .map(|name| format!("{} int", quote(name)))
+            .collect();
         for table in names {
-            place.run(&format!("CREATE TABLE {} ({})", quote(table), columns.join(", "))).await;
+            place
+                .run(&format!(
+                    "CREATE TABLE {} ({})",
+                    quote(table),
+                    columns.join(", ")
+                ))
+                .await;
             let values: Vec<String> = (0..names.len()).map(|i| i.to_string()).collect();
-            place.run(&format!("INSERT INTO {} VALUES ({})", quote(table), values.join(", "))).await;
+            place
+                .run(&format!(
+                    "INSERT INTO {} VALUES ({})",
+                    quote(table),
+                    values.join(", ")
+                ))
+                .await;
             let source = place.open(table).await;
             assert_eq!(source.table().name.table, table);
             let batch = read_all(&source, 1, 1 << 20).await.unwrap();
             for (i, name) in names.iter().enumerate() {
                 assert_eq!(batch.schema().field(i).name(), name);
-                assert_eq!(batch.column(i).as_primitive::<Int32Type>().value(0), i as i32);
+                assert_eq!(
+                    batch.column(i).as_primitive::<Int32Type>().value(0),
+                    i as i32
+                );
             }
             parses_back(&source, table, &names);
         }
@@ -165,10 +227,14 @@ fn parses_back(source: &Arc<dyn Source>, table: &str, names: &[&str]) {
     let SetExpr::Select(select) = query.body.as_ref() else {
         panic!("{sql} is no SELECT");
     };
-    let read: Vec<&str> = select.projection.iter().map(|item| match item {
-        SelectItem::UnnamedExpr(Expr::Identifier(name)) => name.value.as_str(),
-        other => panic!("{other} is no plain column"),
-    }).collect();
+    let read: Vec<&str> = select
+        .projection
+        .iter()
+        .map(|item| match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(name)) => name.value.as_str(),
+            other => panic!("{other} is no plain column"),
+        })
+        .collect();
     assert_eq!(read, names);
     let TableFactor::Table { name, .. } = &select.from[0].relation else {
         panic!("{sql} reads no table");
@@ -182,35 +248,55 @@ fn a_wide_table_and_a_huge_value_are_read() {
         let columns: Vec<String> = (0..1600).map(|i| format!("c{i} int")).collect();
         let values: Vec<String> = (0..1600).map(|i| i.to_string()).collect();
         let nulls = vec!["NULL"; 1600].join(", ");
-        place.run(&format!("CREATE TABLE wide ({})", columns.join(", "))).await;
-        place.run(&format!("INSERT INTO wide VALUES ({}), ({nulls})", values.join(", "))).await;
+        place
+            .run(&format!("CREATE TABLE wide ({})", columns.join(", ")))
+            .await;
+        place
+            .run(&format!(
+                "INSERT INTO wide VALUES ({}), ({nulls})",
+                values.join(", ")
+            ))
+            .await;
         let batch = place.read("wide", 1 << 20).await;
         assert_eq!((batch.num_columns(), batch.num_rows()), (1600, 2));
-        assert_eq!(batch.column(1599).as_primitive::<Int32Type>().value(0), 1599);
-        place.run(
-            "CREATE TABLE huge (i int, t text);
+        assert_eq!(
+            batch.column(1599).as_primitive::<Int32Type>().value(0),
+            1599
+        );
+        place
+            .run(
+                "CREATE TABLE huge (i int, t text);
              INSERT INTO huge VALUES (1, 'a'), (2, repeat('é', 32 * 1024 * 1024)), (3, 'c')",
-        ).await;
+            )
+            .await;
         let source = place.open("huge").await;
         let snapshot = source.snapshot(1).await.unwrap();
         let request = ReadRequest {
-            batch: BatchLimits { rows: 8192, bytes: 1 << 20 },
+            batch: BatchLimits {
+                rows: 8192,
+                bytes: 1 << 20,
+            },
             ..all_columns(&source)
         };
         let batches = read_split(&snapshot, None, &request).await.unwrap();
         let rows: Vec<usize> = batches.iter().map(RecordBatch::num_rows).collect();
         assert_eq!(rows, [1, 1, 1]);
-        assert_eq!(batches[1].column(1).as_string::<i64>().value(0).len(), 64 << 20);
+        assert_eq!(
+            batches[1].column(1).as_string::<i64>().value(0).len(),
+            64 << 20
+        );
     });
 }
 
 #[test]
 fn four_readers_see_one_state_while_money_moves() {
     in_schema(|place| async move {
-        place.run(
-            "CREATE TABLE t (i int PRIMARY KEY, amount int, pad text);
+        place
+            .run(
+                "CREATE TABLE t (i int PRIMARY KEY, amount int, pad text);
              INSERT INTO t SELECT i, 100, repeat('x', 100) FROM generate_series(1, 5000) i",
-        ).await;
+            )
+            .await;
         let (url, schema) = (place.url.clone(), place.schema.clone());
         let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -232,7 +318,12 @@ fn four_readers_see_one_state_while_money_moves() {
             let source = place.open("t").await;
             let batch = read_all(&source, 4, 40_000).await.unwrap();
             assert_eq!(integers(&batch, 0).len(), 5000);
-            let sum: i32 = batch.column(1).as_primitive::<Int32Type>().values().iter().sum();
+            let sum: i32 = batch
+                .column(1)
+                .as_primitive::<Int32Type>()
+                .values()
+                .iter()
+                .sum();
             assert_eq!(sum, 500_000);
         }
         stop.store(true, Ordering::Relaxed);
@@ -243,11 +334,13 @@ fn four_readers_see_one_state_while_money_moves() {
 #[test]
 fn a_dropped_stream_stops_the_server_and_frees_its_reader() {
     in_schema(|place| async move {
-        place.run(
-            "CREATE TABLE t (i int, pad text);
+        place
+            .run(
+                "CREATE TABLE t (i int, pad text);
              INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 2000) i;
              CREATE VIEW slow AS SELECT a.i, a.pad FROM t a, t b, t c",
-        ).await;
+            )
+            .await;
         let source = place.open("slow").await;
         let snapshot = source.snapshot(1).await.unwrap();
         for _ in 0..2 {
@@ -257,7 +350,8 @@ fn a_dropped_stream_stops_the_server_and_frees_its_reader() {
         }
         let active = format!(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'goe'
-             AND state = 'active' AND query LIKE 'COPY%{}%slow%'", place.schema
+             AND state = 'active' AND query LIKE 'COPY%{}%slow%'",
+            place.schema
         );
         let begin = Instant::now();
         loop {
@@ -268,7 +362,10 @@ fn a_dropped_stream_stops_the_server_and_frees_its_reader() {
             assert!(begin.elapsed() < Duration::from_secs(5), "still at work");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let request = ReadRequest { limit: Some(3), ..all_columns(&source) };
+        let request = ReadRequest {
+            limit: Some(3),
+            ..all_columns(&source)
+        };
         let batches = read_split(&snapshot, None, &request).await.unwrap();
         assert_eq!(batches[0].num_rows(), 3);
     });
@@ -277,12 +374,19 @@ fn a_dropped_stream_stops_the_server_and_frees_its_reader() {
 #[test]
 fn rows_without_columns_and_columns_in_any_order() {
     in_schema(|place| async move {
-        place.run("CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x'), (2, 'y')").await;
+        place
+            .run("CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x'), (2, 'y')")
+            .await;
         let source = place.open("t").await;
         let snapshot = source.snapshot(1).await.unwrap();
-        let none = read_split(&snapshot, None, &ReadRequest::columns(vec![])).await.unwrap();
+        let none = read_split(&snapshot, None, &ReadRequest::columns(vec![]))
+            .await
+            .unwrap();
         assert_eq!((none[0].num_rows(), none[0].num_columns()), (2, 0));
-        let request = ReadRequest { select: select(&[1, 0, 1]), ..all_columns(&source) };
+        let request = ReadRequest {
+            select: select(&[1, 0, 1]),
+            ..all_columns(&source)
+        };
         let batches = read_split(&snapshot, None, &request).await.unwrap();
         assert_eq!(batches[0].column(0).as_string::<i64>().value(1), "y");
         assert_eq!(batches[0].column(2).as_string::<i64>().value(1), "y");
@@ -292,8 +396,9 @@ fn rows_without_columns_and_columns_in_any_order() {
 #[test]
 fn aggregates_are_exact_and_typed() {
     in_schema(|place| async move {
-        place.run(
-            "CREATE TABLE t (a smallint, b bigint, c numeric(20,4), d text, e uuid, f boolean,
+        place
+            .run(
+                "CREATE TABLE t (a smallint, b bigint, c numeric(20,4), d text, e uuid, f boolean,
                              g bytea, h char(3), i date, j jsonb, k money, l oid, m numeric(50,2),
                              n name, o timestamptz, p real, q numeric);
              INSERT INTO t VALUES
@@ -303,24 +408,40 @@ fn aggregates_are_exact_and_typed() {
                 '\\x0a', E'a\\x01', '2021-01-01', '2', 2.5, 2, 4, 'y', now(), 2, 2),
                (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
                 NULL, NULL, NULL)",
-        ).await;
+            )
+            .await;
         let source = place.open("t").await;
         let columns = source.table().columns.len();
-        let mut wanted = vec![Aggregate { function: AggregateFunction::Rows, column: 0 }];
+        let mut wanted = vec![Aggregate {
+            function: AggregateFunction::Rows,
+            column: 0,
+        }];
         for column in 0..columns {
-            for function in [AggregateFunction::Count, AggregateFunction::Min, AggregateFunction::Max] {
+            for function in [
+                AggregateFunction::Count,
+                AggregateFunction::Min,
+                AggregateFunction::Max,
+            ] {
                 wanted.push(Aggregate { function, column });
             }
             if source.table().columns[column].canonical.is_exact_number() {
-                wanted.push(Aggregate { function: AggregateFunction::Sum, column });
+                wanted.push(Aggregate {
+                    function: AggregateFunction::Sum,
+                    column,
+                });
             }
         }
         let snapshot = source.snapshot(1).await.unwrap();
         let request = ReadRequest::aggregates(wanted.clone(), None);
-        let batch = read_split(&snapshot, None, &request).await.unwrap().remove(0);
+        let batch = read_split(&snapshot, None, &request)
+            .await
+            .unwrap()
+            .remove(0);
         assert_eq!(batch.column(0).as_primitive::<Int64Type>().value(0), 3);
         let at = |function, column| {
-            let position = wanted.iter().position(|one| *one == Aggregate { function, column });
+            let position = wanted
+                .iter()
+                .position(|one| *one == Aggregate { function, column });
             batch.column(position.unwrap()).clone()
         };
         for column in 0..columns {
@@ -332,10 +453,24 @@ fn aggregates_are_exact_and_typed() {
         assert_eq!(sum.as_primitive::<Decimal128Type>().value(0), expected);
         let sum = at(AggregateFunction::Sum, 2);
         assert_eq!(sum.as_primitive::<Decimal128Type>().value(0), 37_500);
-        assert_eq!(at(AggregateFunction::Max, 3).as_string::<i64>().value(0), "é");
-        assert!(at(AggregateFunction::Max, 4).as_string::<i32>().value(0).ends_with('2'));
+        assert_eq!(
+            at(AggregateFunction::Max, 3).as_string::<i64>().value(0),
+            "é"
+        );
+        assert!(
+            at(AggregateFunction::Max, 4)
+                .as_string::<i32>()
+                .value(0)
+                .ends_with('2')
+        );
         assert!(!at(AggregateFunction::Min, 5).as_boolean().value(0));
-        assert_eq!(at(AggregateFunction::Max, 6).as_binary::<i64>().value(0), [0xff]);
-        assert_eq!(at(AggregateFunction::Min, 7).as_string::<i32>().value(0), "a\u{1} ");
+        assert_eq!(
+            at(AggregateFunction::Max, 6).as_binary::<i64>().value(0),
+            [0xff]
+        );
+        assert_eq!(
+            at(AggregateFunction::Min, 7).as_string::<i32>().value(0),
+            "a\u{1} "
+        );
     });
 }
