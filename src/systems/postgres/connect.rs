@@ -267,7 +267,7 @@ fn parse_authority(text: &str) -> Result<BTreeMap<String, String>, String> {
         ports.push(if port.is_empty() { "5432" } else { port });
     }
     if !places.contains(',') {
-        ports.retain(|_| split_port(places).1 != "");
+        ports.retain(|_| !split_port(places).1.is_empty());
     }
     values.insert("user".to_owned(), decode(user)?);
     values.insert("password".to_owned(), decode(password)?);

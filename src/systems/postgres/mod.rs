@@ -6,9 +6,11 @@ mod copy;
 mod decode;
 mod dialect;
 mod error;
+mod fault;
 mod literal;
 mod native;
 mod numeric;
+mod pool;
 mod read;
 mod session;
 mod splits;
@@ -43,6 +45,7 @@ pub(super) const SYSTEM: System = System {
     types: || &Types,
     frontend: Some(frontend),
     backend: None,
+    local_paths: false,
 };
 
 const PROBE: &str = include_str!("../../../sql/catalog/postgres/probe.sql");

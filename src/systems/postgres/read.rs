@@ -1,14 +1,12 @@
 //! Snapshots: one exported state, as many sessions in it as readers, and the rows that they copy.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
-use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::CopyOutStream;
 
 use super::catalog::Relation;
@@ -16,18 +14,14 @@ use super::connect::Settings;
 use super::copy::{Broken, Reader};
 use super::dialect::{Postgres, Wire, wire};
 use super::error::failed;
+use super::fault::Fault;
+use super::pool::{BEGIN, Lease, Pool, SAVE};
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{
     AggregateFunction, ReadRequest, RelationKind, Select, Snapshot, SnapshotFacts, SourceTable,
     Split, request_schema, select_sql,
 };
-use crate::schema::shorten;
-
-const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
-/// A reader that is stopped goes back to it, and so stays in its snapshot.
-const SAVE: &str = "SAVEPOINT goe";
-const BACK: &str = "ROLLBACK TO SAVEPOINT goe";
 
 /// One state of a table.
 #[derive(Debug)]
@@ -203,11 +197,13 @@ struct Reading {
 impl Reading {
     async fn next(&mut self) -> Result<Option<arrow::array::RecordBatch>> {
         loop {
-            if self.reader.fill().map_err(|broken| self.describe(broken))? {
-                return self.reader.take();
+            match self.reader.fill() {
+                Ok(true) => return self.reader.take(),
+                Ok(false) => {}
+                Err(broken) => return Err(self.describe(broken).await),
             }
             if self.lease.done {
-                return self.last();
+                return self.last().await;
             }
             match self.copy.next().await {
                 Some(Ok(piece)) => self.reader.push(piece),
@@ -217,20 +213,21 @@ impl Reading {
         }
     }
 
-    fn last(&mut self) -> Result<Option<arrow::array::RecordBatch>> {
+    async fn last(&mut self) -> Result<Option<arrow::array::RecordBatch>> {
         if self.reader.ended() {
             return self.reader.take();
         }
-        Err(self.describe(Broken::Protocol("an end in the middle")))
+        Err(self
+            .describe(Broken::Protocol("an end in the middle"))
+            .await)
     }
 
     /// Names what a person needs to find the value.
-    fn describe(&self, broken: Broken) -> Error {
-        let table = &self.table.name;
+    async fn describe(&mut self, broken: Broken) -> Error {
         match broken {
             Broken::Protocol(what) => Error::new(
                 ErrorKind::Connect,
-                format!("Table {table} can't be read: the server sent {what}"),
+                format!("{}: the server sent {what}", self.lease.pool.doing),
             )
             .hint("is there a proxy between that does not speak PostgreSQL's own protocol?"),
             Broken::Value {
@@ -238,173 +235,25 @@ impl Reading {
                 row,
                 value,
                 why,
-            } => self.wrong_value(column, row, &value, why),
-        }
-    }
-
-    fn wrong_value(&self, selected: usize, row: u64, value: &str, why: &str) -> Error {
-        let position = match &self.select {
-            Select::Columns(columns) => columns.get(selected).copied(),
-            Select::Aggregates(aggregates) => aggregates.get(selected).map(|one| one.column),
-        };
-        let column = position.and_then(|i| self.table.columns.get(i));
-        let (name, native, canonical) = match column {
-            Some(column) => (
-                column.name.as_str(),
-                column.native.as_str(),
-                column.canonical.to_string(),
-            ),
-            None => ("", "", String::new()),
-        };
-        let table = &self.table.name;
-        let split = self.split.as_ref();
-        let relation = split
-            .and_then(|split| split.relation.as_deref())
-            .unwrap_or("the table");
-        let part = match split.and_then(|split| split.predicate.as_deref()) {
-            Some(predicate) => format!("row {row} of {relation} where {predicate}"),
-            None => format!("row {row} of {relation}"),
-        };
-        Error::new(
-            ErrorKind::Data,
-            format!(
-                "Column \"{}\" of table {table} holds {}, {why}",
-                shorten(name),
-                shorten(value)
-            ),
-        )
-        .context(
-            "column",
-            format!("{} {native}, as {canonical}", shorten(name)),
-        )
-        .context("row", part)
-        .hint(format!(
-            "read the column as text, or leave such rows out: {}=text",
-            shorten(name)
-        ))
-    }
-}
-
-/// The sessions of one snapshot. A stream takes one and gives it back.
-#[derive(Debug)]
-struct Pool {
-    settings: Arc<Settings>,
-    /// How errors begin.
-    doing: String,
-    /// The name by which a new session joins; without one there is only the first session.
-    snapshot: Option<String>,
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<Session>>,
-}
-
-impl Pool {
-    fn new(
-        settings: &Arc<Settings>,
-        doing: String,
-        snapshot: Option<String>,
-        readers: usize,
-        first: Option<Session>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            settings: Arc::clone(settings),
-            doing,
-            snapshot,
-            permits: Arc::new(Semaphore::new(readers)),
-            idle: Mutex::new(first.into_iter().collect()),
-        })
-    }
-
-    /// Waits for a free reader.
-    async fn lease(self: &Arc<Self>) -> Result<Lease> {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| Error::internal("The readers of a snapshot are gone"))?;
-        let idle = self.take_idle();
-        let session = match idle {
-            Some(session) if !session.client.is_closed() => session,
-            _ => self.join().await?,
-        };
-        Ok(Lease {
-            session: Some(session),
-            permit: Some(permit),
-            pool: Arc::clone(self),
-            runtime: Handle::current(),
-            done: false,
-        })
-    }
-
-    fn take_idle(&self) -> Option<Session> {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
-    }
-
-    fn give_back(&self, session: Session) {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(session);
-    }
-
-    /// One more session in the snapshot.
-    async fn join(&self) -> Result<Session> {
-        let Some(snapshot) = &self.snapshot else {
-            let text = format!(
-                "{}: the transaction that held its state has ended",
-                self.doing
-            );
-            return Err(Error::new(ErrorKind::Conflict, text).hint("run again"));
-        };
-        let session = Session::open(&self.settings).await?;
-        let sql = format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'; {SAVE}");
-        session.run(&self.doing, &sql).await?;
-        Ok(session)
-    }
-}
-
-/// A session in use.
-struct Lease {
-    session: Option<Session>,
-    permit: Option<OwnedSemaphorePermit>,
-    pool: Arc<Pool>,
-    runtime: Handle,
-    /// Whether the COPY came to its end, so that the session is free.
-    done: bool,
-}
-
-impl Lease {
-    async fn copy(&self, sql: &str) -> Result<CopyOutStream> {
-        let Some(session) = &self.session else {
-            return Err(Error::internal("A reader has no session"));
-        };
-        let sql = format!("COPY ({sql}) TO STDOUT (FORMAT binary)");
-        session
-            .client
-            .copy_out(&sql)
-            .await
-            .map_err(|error| failed(&self.pool.doing, error))
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let (Some(session), permit) = (self.session.take(), self.permit.take()) else {
-            return;
-        };
-        let pool = Arc::clone(&self.pool);
-        if self.done {
-            pool.give_back(session);
-            return;
-        }
-        // The work at the server is stopped before the next reader may begin.
-        self.runtime.spawn(async move {
-            session.cancel().await;
-            if session.run("A reader can't be stopped", BACK).await.is_ok() {
-                pool.give_back(session);
+            } => {
+                let column = match &self.select {
+                    Select::Columns(columns) => columns.get(column).copied(),
+                    Select::Aggregates(list) => list.get(column).map(|one| one.column),
+                };
+                let Some(column) = column.and_then(|i| self.table.columns.get(i)) else {
+                    return Error::internal("A value of no column is wrong");
+                };
+                let split = self.split.as_ref();
+                let fault = Fault {
+                    table: &self.table,
+                    column,
+                    split,
+                    row,
+                    value,
+                    why,
+                };
+                fault.explain(&self.lease.pool).await
             }
-            drop(permit);
-        });
+        }
     }
 }

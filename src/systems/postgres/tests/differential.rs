@@ -95,7 +95,7 @@ const TIMES: &[&str] = &["00:00:00", "12:00:00", "12:00:00.000001", "23:59:59.99
 const COLUMNS: &str = "id bigint, s smallint, i integer, b bigint, o oid, n numeric(10,2), z numeric(5,0),
     w numeric(50,10), u numeric, m money, d date, h time, p timestamp, q timestamptz, t text, v varchar(12),
     c char(6), f boolean, g uuid, y bytea, e mood, j jsonb, a integer[], r double precision, x name, k label,
-    l text COLLATE blind, iv interval, ip inet";
+    l text COLLATE blind, ll text COLLATE worldly, iv interval, ip inet";
 
 /// One row as SQL: each value random, a sixth of them NULL.
 fn row(dice: &mut Dice, id: usize) -> String {
@@ -160,6 +160,7 @@ fn row(dice: &mut Dice, id: usize) -> String {
             dice.pick(&["'NaN'", "0", "'-0'", "1.5", "'Infinity'"])
                 .into()
         }),
+        value(text),
         value(text),
         value(text),
         value(text),
@@ -352,6 +353,11 @@ fn pushed_filters_agree_with_ours() {
         if let Err(error) = place.admin.client.batch_execute(blind).await {
             eprintln!("no collation that is not deterministic: {error}");
             place.run("CREATE COLLATION blind FROM \"C\"").await;
+        }
+        let worldly = "CREATE COLLATION worldly (provider = icu, locale = 'en')";
+        if let Err(error) = place.admin.client.batch_execute(worldly).await {
+            eprintln!("no collation of a language: {error}");
+            place.run("CREATE COLLATION worldly FROM \"C\"").await;
         }
         let mut dice = Dice(20_261_122);
         let rows: Vec<String> = (0..300).map(|id| row(&mut dice, id)).collect();

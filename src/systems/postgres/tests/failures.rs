@@ -273,7 +273,9 @@ fn rights_that_are_missing_are_named() {
              GRANT SELECT ON guarded TO {role};
              CREATE TABLE parent (a int) PARTITION BY LIST (a);
              CREATE TABLE leaf PARTITION OF parent DEFAULT; INSERT INTO parent VALUES (1), (2);
-             GRANT SELECT ON parent TO {role}",
+             GRANT SELECT ON parent TO {role};
+             CREATE TABLE plenty (a int); GRANT SELECT ON plenty TO {role};
+             INSERT INTO plenty SELECT generate_series(1, 50000)",
             place.schema
         );
         if let Err(error) = place.admin.client.batch_execute(&sql).await {
@@ -311,4 +313,42 @@ async fn limited(place: &Place, login: &[(&str, &str)]) {
     assert_eq!(read_all(&source, 1, 1).await.unwrap().num_rows(), 1);
     let source = limited.open(&place.schema, "parent", &none).await.unwrap();
     assert_eq!(read_all(&source, 2, 1).await.unwrap().num_rows(), 2);
+    without_export(place, &limited, login).await;
+}
+
+/// A server that exports no snapshot serves one reader, which can be stopped and go on.
+async fn without_export(place: &Place, limited: &Arc<dyn Frontend>, login: &[(&str, &str)]) {
+    use futures::StreamExt;
+    let role = login[0].1;
+    let _ = place
+        .admin
+        .client
+        .batch_execute("REVOKE EXECUTE ON FUNCTION pg_export_snapshot() FROM PUBLIC")
+        .await;
+    let may = format!("SELECT has_function_privilege('{role}', 'pg_export_snapshot()', 'EXECUTE')");
+    let may: bool = place
+        .admin
+        .client
+        .query_one(&may, &[])
+        .await
+        .unwrap()
+        .get(0);
+    if may {
+        eprintln!("skipped: the right to export snapshots can't be taken away");
+        return;
+    }
+    let none = OpenOptions::default();
+    let source = limited.open(&place.schema, "plenty", &none).await.unwrap();
+    let snapshot = source.snapshot(4).await;
+    place
+        .run("GRANT EXECUTE ON FUNCTION pg_export_snapshot() TO PUBLIC")
+        .await;
+    let snapshot = snapshot.unwrap();
+    assert_eq!(snapshot.facts().readers, 1);
+    let mut stream = snapshot.read(None, &all_columns(&source)).await.unwrap();
+    assert!(stream.next().await.unwrap().is_ok());
+    drop(stream);
+    place.run("DELETE FROM plenty").await;
+    let batch = read_snapshot(&source, &snapshot, 100_000).await.unwrap();
+    assert_eq!(batch.num_rows(), 50_000);
 }
