@@ -131,6 +131,9 @@ fn names_scheme(text: &str) -> bool {
 /// A URL without the password that it may hold, for people to read.
 #[must_use]
 pub fn redact(url: &str) -> String {
+    if let Some(shown) = redact_keywords(url) {
+        return shown;
+    }
     let (before, query) = url
         .split_once('?')
         .map_or((url, ""), |(url, query)| (url, query));
@@ -148,6 +151,14 @@ fn redact_login(address: &str) -> Option<String> {
     let end = rest.rfind('@')?;
     let (user, _) = rest[..end].split_once(':')?;
     Some(format!("{scheme}://{user}:***{}", &rest[end..]))
+}
+
+/// `scheme:key=value …` up to a password, which may be in quotes and hold anything.
+fn redact_keywords(url: &str) -> Option<String> {
+    let at = url.to_ascii_lowercase().find("password")?;
+    let (before, after) = (&url[..at], url[at + "password".len()..].trim_start());
+    let keyword = after.starts_with('=') && !before.contains("://");
+    keyword.then(|| format!("{before}password=***"))
 }
 
 fn redact_pair(pair: &str) -> String {
@@ -207,6 +218,11 @@ mod tests {
                 "sys://host/db?user=me&password=***",
             ),
             ("sys:shop.db", "sys:shop.db"),
+            ("sys:password.db", "sys:password.db"),
+            (
+                "sys:user=me password = 's3cr3t ?x'",
+                "sys:user=me password=***",
+            ),
         ];
         for (url, shown) in table {
             assert_eq!(redact(url), shown);

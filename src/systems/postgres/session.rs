@@ -1,0 +1,112 @@
+//! One session on the server: opened within the time allowed, read-only, and cancellable.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_postgres::{CancelToken, Client};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::connect::Settings;
+use super::error::{failed, not_connected, too_slow};
+use crate::error::{Error, Result};
+
+const SESSION: &str = include_str!("../../../sql/catalog/postgres/session.sql");
+
+/// How long a cancel request may take.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// An open session. Dropping it ends it.
+pub(super) struct Session {
+    pub(super) client: Client,
+    cancel: CancelToken,
+    tls: MakeRustlsConnect,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Session")
+    }
+}
+
+impl Session {
+    /// Connects, logs in and sets the session up.
+    pub(super) async fn open(settings: &Settings) -> Result<Self> {
+        let opened = timeout(settings.connect_timeout, async {
+            let session = Self::connect(settings).await?;
+            session.set_up(settings).await?;
+            Ok(session)
+        });
+        opened.await.unwrap_or_else(|_| Err(too_slow(settings)))
+    }
+
+    /// Tries what `sslmode` allows, and tells the first refusal.
+    async fn connect(settings: &Settings) -> Result<Self> {
+        let tls = settings.trust.connector()?;
+        let mut first = None;
+        for attempt in settings.trust.mode.attempts() {
+            let mut config = settings.config.clone();
+            config.ssl_mode(*attempt);
+            match config.connect(tls.clone()).await {
+                Ok((client, connection)) => {
+                    // Its errors come out of the client's calls, too.
+                    tokio::spawn(async move { drop(connection.await) });
+                    let cancel = client.cancel_token();
+                    return Ok(Self {
+                        client,
+                        cancel,
+                        tls,
+                    });
+                }
+                Err(error) => {
+                    let error = not_connected(settings, error);
+                    let again = may_go_otherwise(&error);
+                    first.get_or_insert(error);
+                    if !again {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(first.unwrap_or_else(|| too_slow(settings)))
+    }
+
+    async fn set_up(&self, settings: &Settings) -> Result<()> {
+        let mut sql = SESSION.to_owned();
+        for (name, value) in &settings.session {
+            sql.push_str(&format!("SET {name} = '{}';\n", value.replace('\'', "''")));
+        }
+        self.client.batch_execute(&sql).await.map_err(|error| {
+            failed(
+                &format!(
+                    "Connection \"{}\" can't set its session up",
+                    settings.connection
+                ),
+                error,
+            )
+        })
+    }
+
+    /// Runs statements without results.
+    pub(super) async fn run(&self, doing: &str, sql: &str) -> Result<()> {
+        self.client
+            .batch_execute(sql)
+            .await
+            .map_err(|error| failed(doing, error))
+    }
+
+    /// Stops what the session does now. Best effort: the server may be done already.
+    pub(super) async fn cancel(&self) {
+        let cancelled = self.cancel.cancel_query(self.tls.clone());
+        // A server that does not answer will notice that we are gone.
+        let _ = timeout(CANCEL_TIMEOUT, cancelled).await;
+    }
+}
+
+/// Whether the server may take us with TLS where it did not without, or the other way round: not if
+/// it refused our password, say, but if its rules have no line for us.
+fn may_go_otherwise(error: &Error) -> bool {
+    !error
+        .facts()
+        .iter()
+        .any(|(key, code)| *key == "sqlstate" && code != "28000")
+}
