@@ -1,6 +1,8 @@
 //! The only place that names a product: one folder each, and this registry.
 
 mod connections;
+#[cfg(feature = "delta")]
+mod delta;
 
 use std::sync::Arc;
 
@@ -29,7 +31,10 @@ pub struct System {
 }
 
 /// Every system of this build.
-pub static SYSTEMS: &[System] = &[];
+pub static SYSTEMS: &[System] = &[
+    #[cfg(feature = "delta")]
+    delta::SYSTEM,
+];
 
 /// The system of a name or URL scheme.
 ///
