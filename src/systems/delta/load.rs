@@ -15,11 +15,11 @@ use super::protocol::{TableProtocol, refuse_removal};
 use super::replace::{Replacement, replace};
 use super::snapshot::{DataFile, TableState};
 use super::statistics;
+use super::types::DeltaTypes;
 use super::value;
-use crate::backend::{
-    Change, Mode, Publication, Published, StoredRecord, TargetDefinition, TargetTable,
-};
+use crate::backend::{Change, Mode, Publication, Published, TargetDefinition, TargetTable};
 use crate::error::{Error, ErrorKind, Result};
+use crate::frontend::TypeMap;
 use crate::staging::{Manifest, StagedFile};
 
 /// How often a version may be lost to another writer before we give up.
@@ -127,6 +127,7 @@ async fn prepare(
     publication: &Publication,
 ) -> Result<(Commit, u64)> {
     let change = actual_change(table.as_ref(), publication)?;
+    refuse_other_types(table.as_ref(), publication)?;
     let (metadata, protocol, stated) = shape(place, state.as_ref(), &change, publication)?;
     let removed = match &state {
         Some(state) => replacement(state, publication).await?,
@@ -221,6 +222,33 @@ fn actual_change(table: Option<&TargetTable>, publication: &Publication) -> Resu
         format!("Table \"{name}\" {state} since it was planned"),
     )
     .hint("plan again"))
+}
+
+/// A file's column is of the table's own type, not merely of one that fits in: the log has no word
+/// for a file of another type, and readers do not look for one.
+fn refuse_other_types(table: Option<&TargetTable>, publication: &Publication) -> Result<()> {
+    for existing in table.into_iter().flat_map(|table| &table.columns) {
+        let staged = publication
+            .target
+            .columns
+            .iter()
+            .find(|column| column.name == existing.name);
+        let native = match staged {
+            Some(staged) => DeltaTypes.from_canonical(staged.stored)?.to.native,
+            None => continue,
+        };
+        if native != existing.native {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "Column \"{}\" of table \"{}\" is {} and was staged as {native}",
+                    existing.name, publication.target.name, existing.native
+                ),
+            )
+            .hint("plan again with the table's own types"));
+        }
+    }
+    Ok(())
 }
 
 /// Metadata and protocol of the new version, and whether the protocol must be stated.
@@ -327,6 +355,7 @@ fn check_partition(target: &TargetDefinition, file: &StagedFile) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::StoredRecord;
 
     fn record(sequence: u64, fence: u64, manifest: &str) -> StoredRecord {
         StoredRecord {

@@ -8,7 +8,6 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
 
 use super::connect::TablePlace;
 use super::error::store_error;
-use super::load::PROOFS;
 use super::snapshot::TableState;
 use crate::backend::Orphan;
 use crate::error::Result;

@@ -22,7 +22,7 @@ use super::connect::TablePlace;
 use super::read::partition_row;
 use super::snapshot::{DataFile, TableState};
 use super::value;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::schema::Column;
 
 /// One version of a table.
@@ -67,7 +67,9 @@ impl DeltaTable {
                 .unwrap_or_default()
         });
         (
-            TableSchema::new(Arc::new(Schema::new(first)), last),
+            TableSchema::builder(Arc::new(Schema::new(first)))
+                .with_table_partition_cols(last)
+                .build(),
             places.collect(),
         )
     }
