@@ -60,6 +60,9 @@ const FACTS: BackendFacts = BackendFacts {
     case_twins: false,
 };
 
+/// Stores take parts from 5 MiB on; a local disk does not mind.
+const PART_BYTES: usize = 8 << 20;
+
 fn open(connection: &Connection) -> Result<Arc<dyn Backend>> {
     Ok(Arc::new(DeltaBackend {
         lake: Lake::open(connection)?,
@@ -103,6 +106,7 @@ impl Backend for DeltaBackend {
         Ok(StagingPlace {
             store: place.store,
             url: place.url,
+            part_bytes: PART_BYTES,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, not, prep_null_mask_filter};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::DFSchema;
@@ -182,7 +182,11 @@ fn holds(predicate: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Boole
             "The predicate {predicate} is no condition"
         )));
     }
-    Ok(prep_null_mask_filter(values.as_boolean()))
+    let values = values.as_boolean();
+    Ok(match values.null_count() {
+        0 => values.clone(),
+        _ => prep_null_mask_filter(values),
+    })
 }
 
 fn compile(predicate: &Expr, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {

@@ -1,11 +1,11 @@
 //! Partition values: text in the log and in folders' names, typed values in rows.
 
-use arrow::datatypes::{DataType, Decimal128Type, DecimalType};
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::shorten;
+use crate::staging::partition_text;
 
 /// The typed value of a partition's text; the text is what [`text`] writes, or what another writer
 /// of the protocol did.
@@ -26,64 +26,14 @@ pub(super) fn parse(value: Option<&str>, to: &DataType) -> Result<ScalarValue> {
     }
 }
 
-/// A value's text as the protocol has it: days `YYYY-MM-DD`, times `YYYY-MM-DD HH:MM:SS[.ffffff]`
-/// (instants in UTC), numbers as plain digits, text as itself; `None` for NULL.
+/// A value's text as staging writes it, which is what the protocol asks for; `None` for NULL.
 pub(super) fn text(value: &ScalarValue) -> Result<Option<String>> {
-    if value.is_null() {
-        return Ok(None);
-    }
-    let text = match value {
-        ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => text.clone(),
-        ScalarValue::Boolean(Some(value)) => value.to_string(),
-        ScalarValue::Int8(Some(value)) => value.to_string(),
-        ScalarValue::Int16(Some(value)) => value.to_string(),
-        ScalarValue::Int32(Some(value)) => value.to_string(),
-        ScalarValue::Int64(Some(value)) => value.to_string(),
-        ScalarValue::Decimal128(Some(value), precision, scale) => {
-            Decimal128Type::format_decimal(*value, *precision, *scale)
-        }
-        ScalarValue::Date32(Some(days)) => day(*days).format("%Y-%m-%d").to_string(),
-        ScalarValue::TimestampMicrosecond(Some(micros), _) => moment(*micros)?,
-        other => {
-            return Err(Error::unsupported(format!(
-                "Rows can't be partitioned by a column of type {}",
-                other.data_type()
-            ))
-            .hint("partition by a date, a number, a timestamp or text"));
-        }
-    };
-    Ok(Some(text))
+    partition_text(&value.to_array_of_size(1)?, 0)
 }
 
 /// A partition's text in the one form that [`text`] writes, whoever wrote it.
 pub(super) fn normal(value: Option<&str>, to: &DataType) -> Result<Option<String>> {
     text(&parse(value, to)?)
-}
-
-fn day(days: i32) -> NaiveDate {
-    let epoch = NaiveDate::default();
-    epoch
-        .checked_add_signed(chrono::TimeDelta::days(days.into()))
-        .unwrap_or(epoch)
-}
-
-fn moment(micros: i64) -> Result<String> {
-    let moment: NaiveDateTime = DateTime::from_timestamp_micros(micros)
-        .ok_or_else(|| {
-            Error::new(
-                ErrorKind::Data,
-                format!("{micros} µs is beyond the calendar"),
-            )
-        })?
-        .naive_utc();
-    let fraction = if micros.rem_euclid(1_000_000) == 0 {
-        ""
-    } else {
-        "%.6f"
-    };
-    Ok(moment
-        .format(&format!("%Y-%m-%d %H:%M:%S{fraction}"))
-        .to_string())
 }
 
 #[cfg(test)]
@@ -120,11 +70,7 @@ mod tests {
             );
         }
         for (foreign, ours, to) in [
-            (
-                "2024-02-29T12:00:01.500Z",
-                "2024-02-29 12:00:01.500000",
-                utc,
-            ),
+            ("2024-02-29T12:00:01.500Z", "2024-02-29 12:00:01.500", utc),
             ("2024-02-29 12:00:01.0", "2024-02-29 12:00:01", micros),
         ] {
             assert_eq!(normal(Some(foreign), &to).unwrap().as_deref(), Some(ours));
