@@ -21,6 +21,7 @@ pub use exec::StageExec;
 pub use manifest::{ColumnBounds, Manifest, StagedFile, partition_path};
 pub use node::{StageNode, StagePlanner, collect_manifest};
 pub use partition::{can_partition, partition_text};
+pub(crate) use bounds::Bounds;
 pub(crate) use partition::{PartitionKey, split_batch};
 
 /// How the rows of one chunk are staged.

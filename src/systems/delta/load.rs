@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::catalog;
+use super::checkpoint;
 use super::commit::{Commit, Operation, Written};
 use super::connect::TablePlace;
 use super::metadata::TableMetadata;
@@ -45,11 +46,16 @@ pub(super) async fn publish(place: &TablePlace, publication: &Publication) -> Re
         if let Some(error) = failure.take_if(|_| attempt >= 3) {
             return Err(error);
         }
+        let interval = state
+            .as_ref()
+            .map_or(u64::MAX, |state| checkpoint::interval(&state.metadata));
         let (commit, rows_removed) = prepare(place, state, table, publication).await?;
         write_proof(place, publication).await?;
-        let version = format!("version {}", commit.version());
+        let number = commit.version();
+        let version = format!("version {number}");
         match commit.write(place).await? {
             Written::Yes => {
+                checkpoint::write_if_due(place, number, interval).await;
                 return Ok(Published {
                     version,
                     already: false,

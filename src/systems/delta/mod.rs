@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod catalog;
+mod checkpoint;
 mod commit;
 mod connect;
 mod error;

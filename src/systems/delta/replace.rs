@@ -21,11 +21,11 @@ use super::connect::TablePlace;
 use super::error::store_error;
 use super::read;
 use super::snapshot::{DataFile, TableState};
-use super::statistics::{self, BoundsBuilder};
+use super::statistics;
 use crate::backend::{Mode, TargetColumn};
 use crate::error::{Error, Result};
 use crate::schema::{Column, RowHasher, TableHashes};
-use crate::staging::{ColumnBounds, partition_path};
+use crate::staging::{Bounds, ColumnBounds, partition_path};
 
 /// What a publish takes out of a table.
 #[derive(Debug, Default)]
@@ -212,7 +212,7 @@ struct Rewrite {
     writer: AsyncArrowWriter<BufWriter>,
     kept: Vec<usize>,
     columns: Vec<TargetColumn>,
-    bounds: Vec<BoundsBuilder>,
+    bounds: Vec<Bounds>,
     hashes: TableHashes,
     hasher: RowHasher,
 }
@@ -235,16 +235,13 @@ impl Rewrite {
             .build();
         let sink = BufWriter::new(Arc::clone(&place.store), place.path(path)?);
         let inside = Arc::new(schema.project(&kept)?);
-        let bounds = columns
-            .iter()
-            .map(|column| BoundsBuilder::new(column.canonical));
         Ok(Self {
             path: path.to_owned(),
             message: format!("File {path} of table \"{}\" can't be written", place.name),
             writer: AsyncArrowWriter::try_new(sink, inside, Some(properties))?,
             kept,
             columns: columns.iter().map(as_target).collect(),
-            bounds: bounds.collect::<Result<_>>()?,
+            bounds: columns.iter().map(|_| Bounds::default()).collect(),
             hashes: TableHashes::default(),
             hasher: RowHasher::default(),
         })
@@ -253,7 +250,7 @@ impl Rewrite {
     async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.hashes.add_batch(&mut self.hasher, batch)?;
         for (bounds, values) in self.bounds.iter_mut().zip(batch.columns()) {
-            bounds.update(values)?;
+            bounds.add(values)?;
         }
         let inside = batch.project(&self.kept)?;
         self.writer
@@ -270,7 +267,7 @@ impl Rewrite {
             .finish()
             .await
             .map_err(|error| store_error(&self.message, error))?;
-        let bounds = self.bounds.into_iter().map(BoundsBuilder::finish);
+        let bounds = self.bounds.iter().map(Bounds::finish);
         let bounds: Vec<ColumnBounds> = bounds.collect::<Result<_>>()?;
         let stats = statistics::stats(&self.columns, &partition, &bounds, &self.hashes);
         let file = DataFile {

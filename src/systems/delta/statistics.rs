@@ -2,16 +2,9 @@
 //!
 //! Written by hand, digit by digit: a decimal never passes through a double.
 
-use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::{Decimal128Type, DecimalType};
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
-use datafusion::common::ScalarValue;
-use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
-use datafusion::logical_expr::Accumulator;
 
-use super::value;
 use crate::backend::TargetColumn;
-use crate::error::Result;
 use crate::schema::{CanonicalType, TableHashes};
 use crate::staging::ColumnBounds;
 
@@ -178,64 +171,6 @@ fn is_json_number(text: &str) -> bool {
     all(whole) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(all)
 }
 
-/// The bounds of a column of rows that goe rewrites, as staging would have stated them.
-#[derive(Debug)]
-pub(super) struct BoundsBuilder {
-    ends: Option<(MinAccumulator, MaxAccumulator)>,
-}
-
-impl BoundsBuilder {
-    /// Bounds of a column of this type; none for a type that has none.
-    pub(super) fn new(stored: CanonicalType) -> Result<Self> {
-        let stated = stored.is_text()
-            || stored.is_exact_number()
-            || matches!(
-                stored,
-                CanonicalType::Date
-                    | CanonicalType::Timestamp { .. }
-                    | CanonicalType::TimestampTz { .. }
-            );
-        let to = stored.to_arrow();
-        let ends = match stated {
-            true => Some((MinAccumulator::try_new(&to)?, MaxAccumulator::try_new(&to)?)),
-            false => None,
-        };
-        Ok(Self { ends })
-    }
-
-    /// Takes the values of a batch in.
-    pub(super) fn update(&mut self, values: &ArrayRef) -> Result<()> {
-        if values.null_count() == values.len() {
-            return Ok(());
-        }
-        if let Some((least, greatest)) = &mut self.ends {
-            least.update_batch(std::slice::from_ref(values))?;
-            greatest.update_batch(std::slice::from_ref(values))?;
-        }
-        Ok(())
-    }
-
-    /// The bounds of all that was taken in.
-    pub(super) fn finish(self) -> Result<ColumnBounds> {
-        let Some((mut least, mut greatest)) = self.ends else {
-            return Ok(ColumnBounds::default());
-        };
-        Ok(ColumnBounds {
-            min: bound(&least.evaluate()?)?,
-            max: bound(&greatest.evaluate()?)?,
-        })
-    }
-}
-
-fn bound(value: &ScalarValue) -> Result<Option<String>> {
-    match value {
-        ScalarValue::Decimal128(Some(value), precision, scale) => Ok(Some(
-            Decimal128Type::format_decimal(*value, *precision, *scale),
-        )),
-        other => value::text(other),
-    }
-}
-
 /// Milliseconds since 1970, for the log.
 pub(super) fn now() -> i64 {
     DateTime::<Utc>::from(std::time::SystemTime::now()).timestamp_millis()
@@ -243,6 +178,7 @@ pub(super) fn now() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::{Decimal128Type, DecimalType};
     use proptest::prelude::*;
 
     use super::*;

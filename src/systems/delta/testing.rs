@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::DeltaBackend;
 use super::connect::Lake;
-use super::statistics::BoundsBuilder;
 use super::types::DeltaTypes;
 use crate::backend::{
     Backend, Change, Mode, Publication, StoredRecord, TargetColumn, TargetDefinition,
@@ -19,7 +18,7 @@ use crate::backend::{
 use crate::config::Connection;
 use crate::frontend::TypeMap;
 use crate::schema::{CanonicalType, RowHasher, TableHashes, TableName};
-use crate::staging::{Manifest, StagedFile, partition_path};
+use crate::staging::{Bounds, Manifest, StagedFile, partition_path};
 
 /// The run of all test manifests.
 pub(super) const RUN: &str = "0192f0c1d2e37f4a8b5c6d7e8f901234";
@@ -136,16 +135,11 @@ impl TestLake {
             .unwrap();
         let mut hashes = TableHashes::default();
         hashes.add_batch(&mut RowHasher::default(), &batch).unwrap();
-        let bounds = self
-            .target
-            .columns
-            .iter()
-            .zip(batch.columns())
-            .map(|(column, values)| {
-                let mut bounds = BoundsBuilder::new(column.stored).unwrap();
-                bounds.update(values).unwrap();
-                bounds.finish().unwrap()
-            });
+        let bounds = batch.columns().iter().map(|values| {
+            let mut bounds = Bounds::default();
+            bounds.add(values).unwrap();
+            bounds.finish().unwrap()
+        });
         StagedFile {
             path,
             partition,

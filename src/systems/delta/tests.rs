@@ -9,8 +9,12 @@ use arrow::array::{
 };
 use arrow::datatypes::Int64Type;
 use datafusion::prelude::{SessionContext, col, lit};
-use object_store::ObjectStoreExt;
+use futures::stream::BoxStream;
 use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+};
 use serde_json::{Value, json};
 
 use super::testing::{RUN, TestLake, column};
@@ -801,4 +805,132 @@ async fn a_stale_writer_of_a_log_never_overwrites() {
     let written = commit.write(&place).await.unwrap();
     assert!(matches!(written, super::commit::Written::Taken));
     assert_eq!(lake.log_entry(0).await, before);
+}
+
+#[tokio::test]
+async fn a_checkpoint_keeps_everything() {
+    let lake = TestLake::new();
+    for sequence in 1..=12u64 {
+        let first = i64::try_from(sequence * 10).unwrap();
+        let file = lake
+            .rows(&format!("{sequence:04}-0-0"), first..first + 2)
+            .await;
+        lake.put(&lake.publication(vec![file], sequence)).await;
+    }
+    let log = lake.folder.path().join("s/t/_delta_log");
+    assert!(log.join("_last_checkpoint").exists());
+    // Nothing before the checkpoint is needed any more.
+    for version in 0..10 {
+        std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
+    }
+    let table = lake.backend.describe("s", "t").await.unwrap().unwrap();
+    assert_eq!((table.rows, table.record.unwrap().sequence), (Some(24), 12));
+    let mut last = lake.publication(Vec::new(), 13);
+    last.mode = Mode::ReplaceWhere(col("id").lt(lit(100i64)));
+    assert_eq!(lake.publish(&last).await.unwrap().rows_removed, 18);
+    assert_eq!(
+        lake.ids().await,
+        BTreeSet::from([100, 101, 110, 111, 120, 121])
+    );
+}
+
+/// A store whose answer to every other write of a log entry gets lost after the entry is there.
+#[derive(Debug)]
+struct Forgetful(Arc<dyn ObjectStore>, std::sync::atomic::AtomicBool);
+
+impl std::fmt::Display for Forgetful {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("forgetful")
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for Forgetful {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> object_store::Result<PutResult> {
+        let result = self.0.put_opts(location, payload, options).await?;
+        let entry = location.as_ref().starts_with("_delta_log");
+        if entry && !self.1.fetch_xor(true, std::sync::atomic::Ordering::Relaxed) {
+            let source = "the connection was reset".into();
+            return Err(object_store::Error::Generic {
+                store: "forgetful",
+                source,
+            });
+        }
+        Ok(result)
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        self.0.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(
+        &self,
+        location: &Path,
+        options: GetOptions,
+    ) -> object_store::Result<GetResult> {
+        self.0.get_opts(location, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        self.0.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.0.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.0.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(
+        &self,
+        from: &Path,
+        to: &Path,
+        options: CopyOptions,
+    ) -> object_store::Result<()> {
+        self.0.copy_opts(from, to, options).await
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_publishes_once() {
+    let lake = TestLake::new();
+    let mut place = lake.backend.lake.place("s", "t").unwrap();
+    place.store = Arc::new(Forgetful(place.store, false.into()));
+    for sequence in 1..=4u64 {
+        let first = i64::try_from(sequence * 10).unwrap();
+        let file = lake
+            .rows(&format!("{sequence:04}-0-0"), first..first + 2)
+            .await;
+        let publication = lake.publication(vec![file], sequence);
+        let published = super::load::publish(&place, &publication).await.unwrap();
+        assert_eq!(
+            published.already,
+            sequence % 2 == 1,
+            "our own entry is found again"
+        );
+    }
+    assert_eq!(lake.ids().await.len(), 8);
+    assert_eq!(
+        lake.backend
+            .describe("s", "t")
+            .await
+            .unwrap()
+            .unwrap()
+            .version,
+        "version 3"
+    );
 }
