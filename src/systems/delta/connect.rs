@@ -183,7 +183,11 @@ impl TablePlace {
     }
 }
 
-/// A name as a folder: letters, digits, `_`, `-` and `.` stand, the rest is percent-encoded.
+/// Marks an encoded byte in a folder's name. Not `%`, which readers take for a URL's.
+const ESCAPE: u8 = b'@';
+
+/// A name as a folder: letters, digits, `_`, `-` and `.` stand, the rest becomes `@` and two hex
+/// digits a byte.
 pub(super) fn encode_part(name: &str) -> Result<String> {
     if name.is_empty() {
         return Err(Error::usage("The name of a schema or table is empty"));
@@ -196,7 +200,7 @@ pub(super) fn encode_part(name: &str) -> Result<String> {
             if plain(byte) && !dots {
                 char::from(byte).to_string()
             } else {
-                format!("%{byte:02X}")
+                format!("{}{byte:02X}", char::from(ESCAPE))
             }
         })
         .collect())
@@ -207,7 +211,7 @@ pub(super) fn decode_part(folder: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(folder.len());
     let mut rest = folder.bytes();
     while let Some(byte) = rest.next() {
-        if byte == b'%' {
+        if byte == ESCAPE {
             let digits = [rest.next()?, rest.next()?];
             let text = std::str::from_utf8(&digits).ok()?;
             bytes.push(u8::from_str_radix(text, 16).ok()?);

@@ -3,6 +3,7 @@
 //! Everything is checked against one version and committed as the next one, which only one writer
 //! can make. Who comes second looks at the table anew and checks again.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -311,8 +312,9 @@ async fn write_proof(place: &TablePlace, publication: &Publication) -> Result<()
         .await
 }
 
-/// Refuses a manifest that the log can't hold truly.
+/// Refuses a table that Delta can't have, and a manifest that its log can't hold truly.
 pub(super) fn check(target: &TargetDefinition, manifest: &Manifest) -> Result<()> {
+    check_columns(target)?;
     for file in &manifest.files {
         let named: Vec<&String> = file.partition.iter().map(|(name, _)| name).collect();
         if !named.iter().copied().eq(&target.partition_columns)
@@ -326,6 +328,29 @@ pub(super) fn check(target: &TargetDefinition, manifest: &Manifest) -> Result<()
         check_partition(target, file)?;
     }
     Ok(())
+}
+
+fn check_columns(target: &TargetDefinition) -> Result<()> {
+    let mut seen = HashMap::new();
+    for column in &target.columns {
+        if let Some(twin) = seen.insert(column.name.to_lowercase(), &column.name) {
+            return Err(Error::unsupported(format!(
+                "Delta can't have columns \"{twin}\" and \"{}\" in table \"{}\"",
+                column.name, target.name
+            ))
+            .hint(
+                "names that differ in case alone are one to Delta; select one of them AS another",
+            ));
+        }
+    }
+    if target.columns.len() > target.partition_columns.len() {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!(
+        "Table \"{}\" would have no column beside those that it is partitioned by",
+        target.name
+    ))
+    .hint("select one more column, or partition by fewer"))
 }
 
 /// The log's text of each partition value must mean that value, and nothing else.

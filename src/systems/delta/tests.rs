@@ -532,6 +532,34 @@ async fn an_append_only_table_is_not_replaced_in() {
 }
 
 #[tokio::test]
+async fn a_table_that_delta_cannot_have_is_refused() {
+    let id = column("id", CanonicalType::Integer8);
+    let day = column("day", CanonicalType::Date);
+    for (columns, partition) in [
+        (vec![], &[][..]),
+        (vec![day.clone()], &["day"][..]),
+        (vec![id.clone(), day, column("ID", TEXT)], &[][..]),
+    ] {
+        let lake = TestLake::with(columns, partition);
+        let error = lake
+            .publish(&lake.publication(Vec::new(), 1))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+    // A file of a narrower type than the column's would break other readers.
+    let mut lake = TestLake::with(vec![id], &[]);
+    lake.put(&lake.publication(Vec::new(), 1)).await;
+    lake.target.columns = vec![column("id", CanonicalType::Integer4)];
+    let error = lake
+        .publish(&lake.publication(Vec::new(), 2))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.message().contains("long"), "{error:#}");
+}
+
+#[tokio::test]
 async fn a_place_that_holds_something_else_is_refused() {
     let lake = TestLake::new();
     // What a run staged before the first publish is not something else.
