@@ -46,6 +46,7 @@ use types::DeltaTypes;
 pub(super) const SYSTEM: System = System {
     name: "delta",
     schemes: &["delta"],
+    local_paths: true,
     types: || &DeltaTypes,
     frontend: None,
     backend: Some(open),
