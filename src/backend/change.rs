@@ -165,3 +165,80 @@ mod as_text {
         String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{Column, Mapping};
+
+    fn wanted(columns: &[(&str, CanonicalType, bool)], partition: &[&str]) -> TargetDefinition {
+        let column = |(name, stored, nullable): &(&str, CanonicalType, bool)| TargetColumn {
+            name: (*name).to_owned(),
+            canonical: *stored,
+            stored: *stored,
+            native: stored.to_string(),
+            source: String::new(),
+            nullable: *nullable,
+            comment: None,
+        };
+        TargetDefinition {
+            name: TableName::new("c", "s", "t"),
+            columns: columns.iter().map(column).collect(),
+            partition_columns: partition.iter().map(|name| (*name).to_owned()).collect(),
+            comment: None,
+        }
+    }
+
+    fn existing(of: &TargetDefinition) -> TargetTable {
+        let column = |column: &TargetColumn| {
+            let mapping = Mapping::exact(column.stored);
+            Column::new(&column.name, &column.native, column.nullable, mapping)
+        };
+        TargetTable {
+            name: of.name.clone(),
+            columns: of.columns.iter().map(column).collect(),
+            partition_columns: of.partition_columns.clone(),
+            record: None,
+            rows: None,
+            version: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_shape_is_reached_or_every_difference_named() {
+        use CanonicalType::{Date, Integer4, Integer8, LargeString};
+        let there = wanted(&[("id", Integer8, false), ("at", Date, true)], &["at"]);
+        let table = existing(&there);
+        assert_eq!(Change::between(None, &there), Ok(Change::Create(there.clone())));
+        assert_eq!(Change::between(Some(&table), &there), Ok(Change::None));
+        let narrower = wanted(&[("at", Date, false), ("id", Integer4, false)], &["at"]);
+        assert_eq!(Change::between(Some(&table), &narrower), Ok(Change::None));
+
+        let more = wanted(
+            &[("id", Integer8, false), ("at", Date, true), ("note", LargeString, false)],
+            &["at"],
+        );
+        let Ok(Change::AddColumns { columns, .. }) = Change::between(Some(&table), &more) else {
+            unreachable!("one column is new")
+        };
+        assert_eq!(columns.len(), 1);
+        assert!(columns[0].nullable, "the rows that are there have no value");
+
+        let cases: [(TargetDefinition, &[&str]); 4] = [
+            (wanted(&[("id", LargeString, false), ("at", Date, true)], &["at"]), &["\"id\" is INTEGER_8"]),
+            (wanted(&[("id", Integer8, true), ("at", Date, true)], &["at"]), &["\"id\" takes no NULLs"]),
+            (wanted(&[("at", Date, true)], &["at"]), &["\"id\" takes no NULLs"]),
+            (
+                wanted(&[("id", LargeString, false), ("day", Date, true)], &["day"]),
+                &["\"id\" is", "\"day\" is missing", "partitioned by (at)"],
+            ),
+        ];
+        for (wanted, expected) in cases {
+            let differences = Change::between(Some(&table), &wanted).unwrap_err();
+            assert_eq!(differences.len(), expected.len(), "{differences:?}");
+            for (difference, part) in differences.iter().zip(expected) {
+                assert!(difference.contains(part), "{difference}");
+            }
+        }
+    }
+}

@@ -19,7 +19,7 @@ const LONGEST_TEXT: usize = 1024;
 
 /// The bounds of one column so far, as one-row arrays of its type.
 #[derive(Debug, Default)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     min: Option<ArrayRef>,
     max: Option<ArrayRef>,
     /// A value came that bounds can't be stated for: a NaN, a text too long.
@@ -28,7 +28,7 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// Takes a column's values in.
-    pub(super) fn add(&mut self, array: &ArrayRef) -> Result<()> {
+    pub(crate) fn add(&mut self, array: &ArrayRef) -> Result<()> {
         if self.none || array.null_count() == array.len() {
             return Ok(());
         }
@@ -48,11 +48,16 @@ impl Bounds {
     }
 
     /// The bounds as text.
+<<<<<<< HEAD
     pub(super) fn finish(&self) -> Result<ColumnBounds> {
         Ok(ColumnBounds {
             min: text(self.min.as_ref())?,
             max: text(self.max.as_ref())?,
         })
+=======
+    pub(crate) fn finish(&self) -> Result<ColumnBounds> {
+        Ok(ColumnBounds { min: text(self.min.as_ref())?, max: text(self.max.as_ref())? })
+>>>>>>> delta
     }
 }
 

@@ -22,6 +22,11 @@ pub use manifest::{ColumnBounds, Manifest, StagedFile, partition_path};
 pub use node::{StageNode, StagePlanner, collect_manifest};
 pub(crate) use partition::split_batch;
 pub use partition::{can_partition, partition_text};
+<<<<<<< HEAD
+=======
+pub(crate) use bounds::Bounds;
+pub(crate) use partition::{PartitionKey, split_batch};
+>>>>>>> delta
 
 /// How the rows of one chunk are staged.
 #[derive(Debug)]

@@ -1,0 +1,397 @@
+//! Where a lake is, and where each table lies in it.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use futures::StreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt, ObjectStoreScheme};
+use url::Url;
+
+use super::error::store_error;
+use crate::config::Connection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frontend::Probe;
+use crate::schema::TableName;
+
+/// The root under which all tables of a connection lie.
+#[derive(Debug)]
+pub(super) struct Lake {
+    name: String,
+    root: Arc<dyn ObjectStore>,
+    url: String,
+    folder: Option<PathBuf>,
+}
+
+/// One table's folder. The store cannot leave it: its paths are relative to the table's root.
+#[derive(Debug, Clone)]
+pub(super) struct TablePlace {
+    pub(super) name: TableName,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) url: String,
+}
+
+impl Lake {
+    /// The lake of a connection. Nothing is reached yet.
+    pub(super) fn open(connection: &Connection) -> Result<Self> {
+        let rest = connection
+            .url()
+            .split_once(':')
+            .map_or("", |(_, rest)| rest);
+        if rest.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("Connection \"{}\" names no folder", connection.name),
+            )
+            .hint("write delta:FOLDER, or delta:s3://BUCKET/PREFIX"));
+        }
+        if rest.contains("://") && !rest.starts_with("file://") {
+            return Self::cloud(connection, rest);
+        }
+        connection.refuse_unknown(&[])?;
+        Self::local(
+            &connection.name,
+            rest.strip_prefix("file://").unwrap_or(rest),
+        )
+    }
+
+    fn local(name: &str, path: &str) -> Result<Self> {
+        let folder = absolute(FilePath::new(path))?;
+        let prefix = Path::from_absolute_path(&folder).map_err(|error| {
+            Error::new(ErrorKind::Config, format!("\"{path}\" is no folder's path"))
+                .caused_by(error)
+        })?;
+        let root = PrefixStore::new(LocalFileSystem::new(), prefix);
+        Ok(Self {
+            name: name.to_owned(),
+            root: Arc::new(root),
+            url: folder.display().to_string(),
+            folder: Some(folder),
+        })
+    }
+
+    fn cloud(connection: &Connection, rest: &str) -> Result<Self> {
+        let bad = |cause: String| {
+            Error::new(
+                ErrorKind::Config,
+                format!("The URL of connection \"{}\" is wrong: {cause}", connection.name),
+            )
+            .hint("write delta:s3://BUCKET/PREFIX, delta:gs://BUCKET/PREFIX or delta:az://CONTAINER/PREFIX")
+        };
+        let url = Url::parse(rest).map_err(|error| bad(error.to_string()))?;
+        let (scheme, _) = ObjectStoreScheme::parse(&url).map_err(|error| bad(error.to_string()))?;
+        require_feature(&scheme, url.scheme())?;
+        let options = cloud_options(connection, &scheme)?;
+        let (store, prefix) =
+            object_store::parse_url_opts(&url, options).map_err(|error| bad(error.to_string()))?;
+        let mut shown = url.clone();
+        shown.set_query(None);
+        Ok(Self {
+            name: connection.name.clone(),
+            root: Arc::new(PrefixStore::new(store, prefix)),
+            url: shown.as_str().trim_end_matches('/').to_owned(),
+            folder: None,
+        })
+    }
+
+    /// The connection's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The store of the whole lake.
+    pub(super) fn root(&self) -> &Arc<dyn ObjectStore> {
+        &self.root
+    }
+
+    /// The folder of a table, which need not exist.
+    pub(super) fn place(&self, schema: &str, table: &str) -> Result<TablePlace> {
+        let folder = format!("{}/{}", encode_part(schema)?, encode_part(table)?);
+        let prefix = Path::parse(&folder).map_err(|error| {
+            Error::usage(format!("\"{folder}\" can't be a table's folder")).caused_by(error)
+        })?;
+        Ok(TablePlace {
+            name: TableName::new(&self.name, schema, table),
+            store: Arc::new(PrefixStore::new(Arc::clone(&self.root), prefix)),
+            url: format!("{}/{folder}", self.url),
+        })
+    }
+
+    /// Looks whether the lake can be read and, on a local disk, written, and leaves nothing there.
+    pub(super) async fn probe(&self) -> Result<Probe> {
+        let mut notes = vec![format!("tables lie in {}/SCHEMA/TABLE", self.url)];
+        match &self.folder {
+            Some(folder) => notes.push(probe_folder(folder)?),
+            None => {
+                if let Some(Err(error)) = self.root.list(None).next().await {
+                    return Err(store_error(&format!("{} can't be listed", self.url), error));
+                }
+                notes
+                    .push("it can be listed; rights to write show at the first offload".to_owned());
+            }
+        }
+        Ok(Probe {
+            version: format!(
+                "Delta Lake, {}",
+                if self.folder.is_some() {
+                    "local files"
+                } else {
+                    "object store"
+                }
+            ),
+            user: None,
+            encrypted: self.folder.is_none().then(|| {
+                self.url.starts_with("s3")
+                    || self.url.starts_with("gs")
+                    || self.url.starts_with("az")
+            }),
+            snapshot: "every version of a table is a snapshot".to_owned(),
+            notes,
+        })
+    }
+}
+
+impl TablePlace {
+    /// A path inside the table's folder.
+    pub(super) fn path(&self, relative: &str) -> Result<Path> {
+        Path::parse(relative).map_err(|error| {
+            Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "Table \"{}\" names a file outside its folder: {relative}",
+                    self.name
+                ),
+            )
+            .hint("goe reads tables whose files all lie in the table's own folder")
+            .caused_by(error)
+        })
+    }
+
+    /// Writes a small object, over an older one if need be.
+    pub(super) async fn put(&self, relative: &str, bytes: Vec<u8>) -> Result<()> {
+        let path = self.path(relative)?;
+        self.store.put(&path, bytes.into()).await.map_err(|error| {
+            store_error(
+                &format!("{relative} of table \"{}\" can't be written", self.name),
+                error,
+            )
+        })?;
+        Ok(())
+    }
+}
+
+/// Marks an encoded byte in a folder's name. Not `%`, which readers take for a URL's.
+const ESCAPE: u8 = b'@';
+
+/// A name as a folder: letters, digits, `_`, `-` and `.` stand, the rest becomes `@` and two hex
+/// digits a byte.
+pub(super) fn encode_part(name: &str) -> Result<String> {
+    if name.is_empty() {
+        return Err(Error::usage("The name of a schema or table is empty"));
+    }
+    let dots = name.bytes().all(|byte| byte == b'.');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    Ok(name
+        .bytes()
+        .map(|byte| {
+            if plain(byte) && !dots {
+                char::from(byte).to_string()
+            } else {
+                format!("{}{byte:02X}", char::from(ESCAPE))
+            }
+        })
+        .collect())
+}
+
+/// The name that a folder stands for; `None` for a folder that no name is encoded as.
+pub(super) fn decode_part(folder: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(folder.len());
+    let mut rest = folder.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == ESCAPE {
+            let digits = [rest.next()?, rest.next()?];
+            let text = std::str::from_utf8(&digits).ok()?;
+            bytes.push(u8::from_str_radix(text, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    let name = String::from_utf8(bytes).ok()?;
+    (encode_part(&name).ok()? == folder).then_some(name)
+}
+
+/// The absolute path without `.` and `..`; links are followed where the folder exists already.
+fn absolute(path: &FilePath) -> Result<PathBuf> {
+    if let Ok(real) = path.canonicalize() {
+        return Ok(real);
+    }
+    let mut clean = PathBuf::new();
+    for component in std::path::absolute(path)?.components() {
+        match component {
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::CurDir => {}
+            other => clean.push(other),
+        }
+    }
+    Ok(clean)
+}
+
+/// Tries the rights on the nearest folder that exists with a file that has no name afterwards.
+fn probe_folder(folder: &FilePath) -> Result<String> {
+    let mut existing = folder;
+    while !existing.exists() {
+        match existing.parent() {
+            Some(parent) => existing = parent,
+            None => break,
+        }
+    }
+    let shown = existing.display();
+    if !existing.is_dir() {
+        return Err(Error::new(
+            ErrorKind::AlreadyExists,
+            format!("{shown} is a file, not a folder"),
+        )
+        .hint("point the connection at a folder"));
+    }
+    let trial = existing.join(format!(".goe-probe-{}", uuid::Uuid::now_v7().simple()));
+    std::fs::File::create_new(&trial)
+        .and_then(|_| std::fs::remove_file(&trial))
+        .map_err(|error| store_error(&format!("Folder {shown} can't be written"), error))?;
+    Ok(if existing == folder {
+        format!("folder {shown} can be written")
+    } else {
+        format!(
+            "folder {} will be made; {shown} can be written",
+            folder.display()
+        )
+    })
+}
+
+fn require_feature(scheme: &ObjectStoreScheme, text: &str) -> Result<()> {
+    let (feature, built) = match scheme {
+        ObjectStoreScheme::AmazonS3 => ("s3", cfg!(feature = "s3")),
+        ObjectStoreScheme::GoogleCloudStorage => ("gcs", cfg!(feature = "gcs")),
+        ObjectStoreScheme::MicrosoftAzure => ("azure", cfg!(feature = "azure")),
+        _ => {
+            return Err(
+                Error::unsupported(format!("goe keeps no Delta tables at {text}:// URLs"))
+                    .hint("use a local folder, s3://, gs:// or az://"),
+            );
+        }
+    };
+    if built {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!(
+        "This build of goe has no client for {text}:// URLs"
+    ))
+    .hint(format!("build it with --features {feature}")))
+}
+
+/// What the store's client is told: the environment's variables under the connection's options.
+fn cloud_options(
+    connection: &Connection,
+    scheme: &ObjectStoreScheme,
+) -> Result<BTreeMap<String, String>> {
+    let mut options: BTreeMap<String, String> = std::env::vars()
+        .map(|(key, value)| (key.to_ascii_lowercase(), value))
+        .filter(|(key, _)| {
+            ["aws_", "google_", "azure_"]
+                .iter()
+                .any(|p| key.starts_with(p))
+        })
+        .filter(|(key, _)| is_known(scheme, key))
+        .collect();
+    for key in connection.option_names() {
+        if !is_known(scheme, key) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("Connection \"{}\" has an unknown option \"{key}\"", connection.name),
+            )
+            .hint("options are the configuration keys of the object_store crate, such as region or endpoint"));
+        }
+        let value = connection.option(key).unwrap_or_default();
+        options.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(options)
+}
+
+#[allow(
+    unused_variables,
+    reason = "each store's keys are known to builds that have its client"
+)]
+fn is_known(scheme: &ObjectStoreScheme, key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    match scheme {
+        #[cfg(feature = "s3")]
+        ObjectStoreScheme::AmazonS3 => key.parse::<object_store::aws::AmazonS3ConfigKey>().is_ok(),
+        #[cfg(feature = "gcs")]
+        ObjectStoreScheme::GoogleCloudStorage => {
+            key.parse::<object_store::gcp::GoogleConfigKey>().is_ok()
+        }
+        #[cfg(feature = "azure")]
+        ObjectStoreScheme::MicrosoftAzure => {
+            key.parse::<object_store::azure::AzureConfigKey>().is_ok()
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn connection(url: &str) -> Connection {
+        Connection::new("lake", url, BTreeMap::new())
+    }
+
+    #[test]
+    fn a_wrong_url_says_what_is_right() {
+        for (url, kind) in [
+            ("delta:", ErrorKind::Config),
+            ("delta:ftp://x/y", ErrorKind::Config),
+            ("delta:http://host/path", ErrorKind::Unsupported),
+        ] {
+            let error = Lake::open(&connection(url)).unwrap_err();
+            assert_eq!(error.kind(), kind, "{url}: {error:#}");
+            assert!(error.hint_text().is_some());
+        }
+        if !cfg!(feature = "s3") {
+            let error = Lake::open(&connection("delta:s3://bucket/x")).unwrap_err();
+            assert_eq!(error.hint_text(), Some("build it with --features s3"));
+        }
+        let options = BTreeMap::from([("region".to_owned(), "x".to_owned())]);
+        let error = Lake::open(&Connection::new("lake", "delta:here", options)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+
+    #[tokio::test]
+    async fn a_probe_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a/b");
+        let lake = Lake::open(&connection(&format!("delta:{}", inner.display()))).unwrap();
+        lake.probe().await.unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        std::fs::write(folder.path().join("a"), "x").unwrap();
+        assert_eq!(
+            lake.probe().await.unwrap_err().kind(),
+            ErrorKind::AlreadyExists
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_comes_back_from_its_folder(name in "\\PC{1,12}|[.%/\\\\\0\n]{1,4}") {
+            let folder = encode_part(&name).unwrap();
+            prop_assert!(!folder.contains(['/', '\\', '\0']) && folder != "." && folder != "..");
+            prop_assert_eq!(decode_part(&folder), Some(name));
+        }
+    }
+}

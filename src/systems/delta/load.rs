@@ -1,0 +1,433 @@
+//! Publishing: files, shape and record in one entry of the log.
+//!
+//! Everything is checked against one version and committed as the next one, which only one writer
+//! can make. Who comes second looks at the table anew and checks again.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::catalog;
+use super::checkpoint;
+use super::commit::{Commit, Operation, Written};
+use super::connect::TablePlace;
+use super::metadata::TableMetadata;
+use super::protocol::{TableProtocol, refuse_removal};
+use super::replace::{Replacement, replace};
+use super::snapshot::{DataFile, TableState};
+use super::statistics;
+use super::types::DeltaTypes;
+use super::value;
+use crate::backend::{Change, Mode, Publication, Published, TargetDefinition, TargetTable};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frontend::TypeMap;
+use crate::staging::{Manifest, StagedFile};
+
+/// How often a version may be lost to another writer before we give up.
+const ATTEMPTS: u32 = 20;
+
+/// Where proofs lie. Readers and VACUUM pass over folders that begin with `_`.
+pub(super) const PROOFS: &str = "_goe/proofs";
+
+/// Makes a manifest's rows, the table's shape and the record visible in one version.
+pub(super) async fn publish(place: &TablePlace, publication: &Publication) -> Result<Published> {
+    check(&publication.target, &publication.manifest)?;
+    let mut failure = None;
+    for attempt in 0..ATTEMPTS {
+        let state = TableState::load(place).await?;
+        let table = state.as_ref().map(catalog::describe_state).transpose()?;
+        if let Some(version) = published_before(table.as_ref(), publication)? {
+            return Ok(Published {
+                version,
+                already: true,
+                rows_removed: 0,
+            });
+        }
+        if let Some(error) = failure.take_if(|_| attempt >= 3) {
+            return Err(error);
+        }
+        let interval = state
+            .as_ref()
+            .map_or(u64::MAX, |state| checkpoint::interval(&state.metadata));
+        let (commit, rows_removed) = prepare(place, state, table, publication).await?;
+        write_proof(place, publication).await?;
+        let number = commit.version();
+        let version = format!("version {number}");
+        match commit.write(place).await? {
+            Written::Yes => {
+                checkpoint::write_if_due(place, number, interval).await;
+                return Ok(Published {
+                    version,
+                    already: false,
+                    rows_removed,
+                });
+            }
+            Written::Taken => {}
+            Written::Unknown(error) if error.kind() == ErrorKind::Permission => return Err(error),
+            Written::Unknown(error) => failure = Some(error),
+        }
+        pause(attempt).await;
+    }
+    Err(failure.unwrap_or_else(|| {
+        Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "Other writers were faster {ATTEMPTS} times in a row on table \"{}\"",
+                place.name
+            ),
+        )
+        .hint("run again when the table is written to less")
+    }))
+}
+
+/// Waits longer each time, and never as long as another writer does.
+async fn pause(attempt: u32) {
+    let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
+    let millis = (5 << attempt.min(7)) + spread / 4;
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
+
+/// Whether the record stands already; else refuses a publication that does not continue it.
+fn published_before(
+    table: Option<&TargetTable>,
+    publication: &Publication,
+) -> Result<Option<String>> {
+    let ours = &publication.record;
+    let stored = table.and_then(|table| table.record.as_ref());
+    if let (Some(table), Some(stored)) = (table, stored) {
+        if stored.sequence == ours.sequence && stored.manifest == ours.manifest {
+            return Ok(Some(table.version.clone()));
+        }
+    }
+    let sequence = stored.map_or(0, |stored| stored.sequence);
+    let fence = stored.map_or(0, |stored| stored.fence);
+    let name = &publication.target.name;
+    if ours.fence < fence {
+        return Err(Error::new(
+            ErrorKind::Locked,
+            format!(
+                "Table \"{name}\" has been taken over by a later run (fence {fence}, ours is {})",
+                ours.fence
+            ),
+        )
+        .hint("this run has lost its lease; goe history shows which run holds the table"));
+    }
+    if sequence.checked_add(1) != Some(ours.sequence) {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "Table \"{name}\" has record {sequence}, and record {} can't follow it",
+                ours.sequence
+            ),
+        )
+        .hint("another run published meanwhile; run again"));
+    }
+    Ok(None)
+}
+
+/// The entry that follows a version, and how many rows it takes out.
+async fn prepare(
+    place: &TablePlace,
+    state: Option<TableState>,
+    table: Option<TargetTable>,
+    publication: &Publication,
+) -> Result<(Commit, u64)> {
+    let change = actual_change(table.as_ref(), publication)?;
+    refuse_other_types(table.as_ref(), publication)?;
+    let (metadata, protocol, stated) = shape(place, state.as_ref(), &change, publication)?;
+    let removed = match &state {
+        Some(state) => replacement(state, publication).await?,
+        None => Replacement::default(),
+    };
+    let mut commit = Commit::after(state.as_ref().map(|state| state.version));
+    let predicate = match &publication.mode {
+        Mode::ReplaceWhere(predicate) => Some(predicate.to_string()),
+        _ => None,
+    };
+    let operation = Operation {
+        name: if state.is_none() {
+            "CREATE TABLE AS SELECT"
+        } else {
+            "WRITE"
+        },
+        mode: if publication.mode == Mode::Append {
+            "Append"
+        } else {
+            "Overwrite"
+        },
+        predicate: predicate.as_deref(),
+    };
+    commit.info(
+        operation,
+        &publication.record,
+        publication.mode == Mode::Append,
+    );
+    if stated {
+        commit.protocol(protocol);
+    }
+    commit.metadata(metadata);
+    commit.transaction(publication.record.sequence);
+    for file in &removed.gone {
+        commit.remove(file);
+    }
+    for (file, stats) in removed.rewritten {
+        commit.add(&file, stats);
+    }
+    for file in &publication.manifest.files {
+        if file.hashes.rows > 0 {
+            commit.add(&DataFile::from(file), file_stats(&publication.target, file));
+        }
+    }
+    Ok((commit, removed.rows))
+}
+
+async fn replacement(state: &TableState, publication: &Publication) -> Result<Replacement> {
+    if publication.mode == Mode::Append {
+        return Ok(Replacement::default());
+    }
+    refuse_removal(&state.metadata, &state.place.name)?;
+    replace(state, &publication.mode, &publication.record.manifest).await
+}
+
+/// What must happen to the shape now, if that is what was planned.
+fn actual_change(table: Option<&TargetTable>, publication: &Publication) -> Result<Change> {
+    let name = &publication.target.name;
+    let actual = Change::between(table, &publication.target).map_err(|differences| {
+        Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "Table \"{name}\" has another shape now: {}",
+                differences.join("; ")
+            ),
+        )
+        .hint("plan again")
+    })?;
+    let planned = match (&publication.change, &actual) {
+        (Change::Create(_), Change::Create(_))
+        | (Change::None | Change::AddColumns { .. }, Change::None) => true,
+        (
+            Change::AddColumns {
+                columns: planned, ..
+            },
+            Change::AddColumns { columns, .. },
+        ) => columns
+            .iter()
+            .all(|column| planned.iter().any(|other| other.name == column.name)),
+        _ => false,
+    };
+    if planned {
+        return Ok(actual);
+    }
+    let state = if table.is_some() {
+        "was made or changed"
+    } else {
+        "was dropped"
+    };
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("Table \"{name}\" {state} since it was planned"),
+    )
+    .hint("plan again"))
+}
+
+/// A file's column is of the table's own type, not merely of one that fits in: the log has no word
+/// for a file of another type, and readers do not look for one.
+fn refuse_other_types(table: Option<&TargetTable>, publication: &Publication) -> Result<()> {
+    for existing in table.into_iter().flat_map(|table| &table.columns) {
+        let staged = publication
+            .target
+            .columns
+            .iter()
+            .find(|column| column.name == existing.name);
+        let native = match staged {
+            Some(staged) => DeltaTypes.from_canonical(staged.stored)?.to.native,
+            None => continue,
+        };
+        if native != existing.native {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "Column \"{}\" of table \"{}\" is {} and was staged as {native}",
+                    existing.name, publication.target.name, existing.native
+                ),
+            )
+            .hint("plan again with the table's own types"));
+        }
+    }
+    Ok(())
+}
+
+/// Metadata and protocol of the new version, and whether the protocol must be stated.
+fn shape(
+    place: &TablePlace,
+    state: Option<&TableState>,
+    change: &Change,
+    publication: &Publication,
+) -> Result<(TableMetadata, TableProtocol, bool)> {
+    let proof = proof_path(&publication.manifest.id);
+    let Some(state) = state else {
+        let metadata = TableMetadata::create(&publication.target);
+        let protocol = TableProtocol::create(&metadata)?;
+        return Ok((
+            metadata.with_record(&publication.record, &proof),
+            protocol,
+            true,
+        ));
+    };
+    state
+        .protocol
+        .refuse_foreign(&state.metadata, &place.name)?;
+    let mut metadata = state.metadata.clone();
+    if let Change::AddColumns { columns, .. } = change {
+        metadata = metadata.with_columns(columns)?;
+    }
+    let protocol = state.protocol.upgraded(&metadata)?;
+    let stated = protocol != state.protocol;
+    Ok((
+        metadata.with_record(&publication.record, &proof),
+        protocol,
+        stated,
+    ))
+}
+
+fn file_stats(target: &TargetDefinition, file: &StagedFile) -> String {
+    statistics::stats(&target.columns, &file.partition, &file.bounds, &file.hashes)
+}
+
+fn proof_path(manifest: &str) -> String {
+    format!(
+        "{PROOFS}/{}.json",
+        super::connect::encode_part(manifest).unwrap_or_default()
+    )
+}
+
+async fn write_proof(place: &TablePlace, publication: &Publication) -> Result<()> {
+    let proof: &Value = &publication.proof;
+    place
+        .put(
+            &proof_path(&publication.manifest.id),
+            proof.to_string().into_bytes(),
+        )
+        .await
+}
+
+/// Refuses a table that Delta can't have, and a manifest that its log can't hold truly.
+pub(super) fn check(target: &TargetDefinition, manifest: &Manifest) -> Result<()> {
+    check_columns(target)?;
+    for file in &manifest.files {
+        let named: Vec<&String> = file.partition.iter().map(|(name, _)| name).collect();
+        if !named.iter().copied().eq(&target.partition_columns)
+            || file.hashes.rows > 0 && file.hashes.columns.len() != target.columns.len()
+        {
+            return Err(Error::internal(format!(
+                "Staged file {} does not fit table \"{}\"",
+                file.path, target.name
+            )));
+        }
+        check_partition(target, file)?;
+    }
+    Ok(())
+}
+
+fn check_columns(target: &TargetDefinition) -> Result<()> {
+    let mut seen = HashMap::new();
+    for column in &target.columns {
+        if let Some(twin) = seen.insert(column.name.to_lowercase(), &column.name) {
+            return Err(Error::unsupported(format!(
+                "Delta can't have columns \"{twin}\" and \"{}\" in table \"{}\"",
+                column.name, target.name
+            ))
+            .hint(
+                "names that differ in case alone are one to Delta; select one of them AS another",
+            ));
+        }
+    }
+    if target.columns.len() > target.partition_columns.len() {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!(
+        "Table \"{}\" would have no column beside those that it is partitioned by",
+        target.name
+    ))
+    .hint("select one more column, or partition by fewer"))
+}
+
+/// The log's text of each partition value must mean that value, and nothing else.
+fn check_partition(target: &TargetDefinition, file: &StagedFile) -> Result<()> {
+    for (name, text) in &file.partition {
+        let column = target
+            .columns
+            .iter()
+            .find(|column| column.name == *name)
+            .ok_or_else(|| {
+                Error::internal(format!(
+                    "Table \"{}\" has no column \"{name}\"",
+                    target.name
+                ))
+            })?;
+        if text.as_deref() == Some("") {
+            return Err(Error::new(
+                ErrorKind::Data,
+                format!("Partition column \"{name}\" of table \"{}\" holds an empty text", target.name),
+            )
+            .hint("Delta reads it as NULL; make it NULL or another text, or partition by another column"));
+        }
+        let normal = value::normal(text.as_deref(), &column.stored.to_arrow())?;
+        if normal != *text {
+            return Err(Error::internal(format!(
+                "Partition value {text:?} of column \"{name}\" is not in its usual form {normal:?}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::StoredRecord;
+
+    fn record(sequence: u64, fence: u64, manifest: &str) -> StoredRecord {
+        StoredRecord {
+            sequence,
+            fence,
+            manifest: manifest.to_owned(),
+            body: Value::Null,
+        }
+    }
+
+    #[test]
+    fn only_the_next_record_of_the_holder_follows() {
+        let lake = super::super::testing::TestLake::new();
+        let stored = record(4, 7, "m4");
+        let cases = [
+            (record(5, 7, "m5"), Ok(false)),
+            (record(5, 9, "m5"), Ok(false)),
+            (record(4, 7, "m4"), Ok(true)),
+            (record(4, 6, "m4"), Ok(true)),
+            (record(4, 7, "other"), Err(ErrorKind::Conflict)),
+            (record(6, 7, "m6"), Err(ErrorKind::Conflict)),
+            (record(1, 7, "m1"), Err(ErrorKind::Conflict)),
+            (record(5, 6, "m5"), Err(ErrorKind::Locked)),
+        ];
+        for (ours, expected) in cases {
+            let mut publication = lake.publication(Vec::new(), 1);
+            publication.record = ours.clone();
+            let table = TargetTable {
+                name: publication.target.name.clone(),
+                columns: Vec::new(),
+                partition_columns: Vec::new(),
+                record: Some(stored.clone()),
+                rows: None,
+                version: "version 4".to_owned(),
+            };
+            let found = published_before(Some(&table), &publication);
+            assert_eq!(
+                found.map(|f| f.is_some()).map_err(|e| e.kind()),
+                expected,
+                "{ours:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Reading files back: the same reader proves them, rewrites them and finds what a window touches.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
+use datafusion::common::ScalarValue;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use tokio::task::JoinSet;
+
+use super::connect::TablePlace;
+use super::snapshot::DataFile;
+use super::value;
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::{PartitionHashes, RowHasher, TableHashes};
+use crate::staging::partition_path;
+
+/// About how many bytes of a file a batch holds; at least one row.
+const BATCH_BYTES: usize = 16 << 20;
+/// The most rows of a batch.
+const BATCH_ROWS: usize = 8192;
+
+/// The rows of a file.
+pub(super) type Batches = BoxStream<'static, Result<RecordBatch>>;
+
+/// A file in the store, for the Parquet reader.
+struct StoredFile {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    bytes: u64,
+}
+
+impl AsyncFileReader for StoredFile {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        let read = async move { self.store.get_range(&self.path, range).await };
+        read.map(|bytes| bytes.map_err(external)).boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        let read = async move { self.store.get_ranges(&self.path, &ranges).await };
+        read.map(|bytes| bytes.map_err(external)).boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+        async move {
+            let bytes = self.bytes;
+            Ok(Arc::new(
+                ParquetMetaDataReader::new()
+                    .load_and_finish(self, bytes)
+                    .await?,
+            ))
+        }
+        .boxed()
+    }
+}
+
+fn external(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+/// Reads a file's rows in this schema: columns by name, partition columns from the file's values,
+/// columns that the file does not have as NULL.
+pub(super) async fn open(
+    place: &TablePlace,
+    file: &DataFile,
+    schema: &SchemaRef,
+) -> Result<Batches> {
+    let context = format!("File {} of table \"{}\"", file.path, place.name);
+    let failed = {
+        let context = context.clone();
+        move |error: ParquetError| file_error(&context, error)
+    };
+    let path = place.path(&file.path)?;
+    let reader = StoredFile {
+        store: Arc::clone(&place.store),
+        path,
+        bytes: file.bytes,
+    };
+    let builder = ParquetRecordBatchStreamBuilder::new(reader)
+        .await
+        .map_err(&failed)?;
+    let inside = Arc::clone(builder.schema());
+    let (columns, roots) = layout(&context, file, schema, &inside)?;
+    let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+    let rows = batch_rows(builder.metadata());
+    let stream = builder
+        .with_projection(mask)
+        .with_batch_size(rows)
+        .build()
+        .map_err(&failed)?;
+    let schema = Arc::clone(schema);
+    Ok(stream
+        .map_err(failed)
+        .map(move |batch| arrange(&context, &batch?, &columns, &schema))
+        .boxed())
+}
+
+fn file_error(context: &str, error: ParquetError) -> Error {
+    let cause = Error::from(error);
+    let kind = match cause.kind() {
+        ErrorKind::Internal => ErrorKind::Load,
+        kind => kind,
+    };
+    Error::new(
+        kind,
+        format!("{context} can't be read: {}", cause.message()),
+    )
+    .hint("the file is missing or damaged; restore it, or offload its rows again")
+}
+
+/// Where a column's values come from.
+enum Origin {
+    /// The file's column of this name.
+    File(String),
+    /// One value in all rows.
+    Constant(ScalarValue),
+}
+
+/// The origin of each column, and the file's columns to read.
+fn layout(
+    context: &str,
+    file: &DataFile,
+    schema: &Schema,
+    inside: &Schema,
+) -> Result<(Vec<Origin>, Vec<usize>)> {
+    let mut roots = Vec::new();
+    let mut origin = |field: &Arc<Field>| -> Result<Origin> {
+        if let Some((_, text)) = file.partition.iter().find(|(name, _)| name == field.name()) {
+            return Ok(Origin::Constant(value::parse(
+                text.as_deref(),
+                field.data_type(),
+            )?));
+        }
+        match inside.index_of(field.name()) {
+            Ok(index) => {
+                roots.push(index);
+                Ok(Origin::File(field.name().clone()))
+            }
+            Err(_) if field.is_nullable() => {
+                Ok(Origin::Constant(ScalarValue::try_from(field.data_type())?))
+            }
+            Err(_) => Err(Error::new(
+                ErrorKind::Load,
+                format!(
+                    "{context} lacks column \"{}\", which takes no NULLs",
+                    field.name()
+                ),
+            )),
+        }
+    };
+    let columns = schema
+        .fields()
+        .iter()
+        .map(&mut origin)
+        .collect::<Result<_>>()?;
+    Ok((columns, roots))
+}
+
+/// Fewer rows for wide ones, so that a batch of any file fits in memory.
+fn batch_rows(metadata: &ParquetMetaData) -> usize {
+    let widest = metadata.row_groups().iter().map(|group| {
+        let rows = usize::try_from(group.num_rows()).unwrap_or(1).max(1);
+        usize::try_from(group.total_byte_size()).unwrap_or(0) / rows
+    });
+    (BATCH_BYTES / widest.max().unwrap_or(1).max(1)).clamp(1, BATCH_ROWS)
+}
+
+fn arrange(
+    context: &str,
+    batch: &RecordBatch,
+    columns: &[Origin],
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let arrays = columns
+        .iter()
+        .zip(schema.fields())
+        .map(|(origin, field)| match origin {
+            Origin::Constant(value) if value.is_null() => {
+                Ok(new_null_array(field.data_type(), rows))
+            }
+            Origin::Constant(value) => Ok(value.to_array_of_size(rows)?),
+            Origin::File(name) => {
+                let array = batch.column_by_name(name).ok_or_else(|| {
+                    Error::internal(format!(
+                        "{context} lost column \"{name}\" while it was read"
+                    ))
+                })?;
+                convert(context, field, array)
+            }
+        });
+    let arrays = arrays.collect::<Result<Vec<ArrayRef>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options).map_err(|error| {
+        Error::new(
+            ErrorKind::Load,
+            format!("{context} breaks the table's schema"),
+        )
+        .caused_by(error)
+    })
+}
+
+/// The same values in the table's type.
+fn convert(context: &str, field: &Field, array: &ArrayRef) -> Result<ArrayRef> {
+    let (from, to) = (array.data_type(), field.data_type());
+    if from == to {
+        return Ok(Arc::clone(array));
+    }
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let refuse = || {
+        Error::new(
+            ErrorKind::Load,
+            format!(
+                "{context} holds column \"{}\" as {from}, where the table has {to}",
+                field.name()
+            ),
+        )
+    };
+    if !keeps_values(from, to) {
+        return Err(refuse());
+    }
+    let cast = cast_with_options(array, to, &options).map_err(|error| refuse().caused_by(error))?;
+    if matches!(
+        from,
+        DataType::Timestamp(arrow::datatypes::TimeUnit::Nanosecond, _)
+    ) {
+        let back =
+            cast_with_options(&cast, from, &options).map_err(|error| refuse().caused_by(error))?;
+        if back.to_data() != array.to_data() {
+            return Err(refuse());
+        }
+    }
+    Ok(cast)
+}
+
+/// Whether a cast changes the form alone.
+fn keeps_values(from: &DataType, to: &DataType) -> bool {
+    use DataType as T;
+    let text = |t: &T| matches!(t, T::Utf8 | T::LargeUtf8 | T::Utf8View);
+    let bytes = |t: &T| {
+        matches!(
+            t,
+            T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_)
+        )
+    };
+    match (from, to) {
+        (T::Dictionary(_, value), to) => value.as_ref() == to || keeps_values(value, to),
+        (T::Decimal128(p, s), T::Decimal128(wide, same)) => s == same && p <= wide,
+        (T::Timestamp(_, None), T::Timestamp(_, None))
+        | (T::Timestamp(_, Some(_)), T::Timestamp(_, Some(_))) => true,
+        // Old writers mark instants by INT96 alone, which says nothing of zones.
+        (T::Timestamp(arrow::datatypes::TimeUnit::Nanosecond, None), T::Timestamp(_, Some(_))) => {
+            true
+        }
+        (from, to) if from.is_signed_integer() && to.is_signed_integer() => true,
+        (from, to) => text(from) && text(to) || bytes(from) && bytes(to),
+    }
+}
+
+/// The sums of files per partition, `readers` of them read at once.
+pub(super) async fn hash_files(
+    place: &TablePlace,
+    files: Vec<DataFile>,
+    schema: &SchemaRef,
+    readers: usize,
+) -> Result<PartitionHashes> {
+    let mut sums = PartitionHashes::new();
+    let mut tasks: JoinSet<Result<(String, TableHashes)>> = JoinSet::new();
+    for file in files {
+        if tasks.len() >= readers.max(1) {
+            take(tasks.join_next().await, &mut sums)?;
+        }
+        tasks.spawn(hash_file(place.clone(), file, Arc::clone(schema)));
+    }
+    while !tasks.is_empty() {
+        take(tasks.join_next().await, &mut sums)?;
+    }
+    Ok(sums)
+}
+
+fn take(
+    done: Option<std::result::Result<Result<(String, TableHashes)>, tokio::task::JoinError>>,
+    sums: &mut PartitionHashes,
+) -> Result<()> {
+    if let Some(done) = done {
+        let (partition, hashes) =
+            done.map_err(|error| Error::internal("A reader of files died").caused_by(error))??;
+        sums.entry(partition).or_default().add(&hashes);
+    }
+    Ok(())
+}
+
+async fn hash_file(
+    place: TablePlace,
+    file: DataFile,
+    schema: SchemaRef,
+) -> Result<(String, TableHashes)> {
+    let mut hasher = RowHasher::default();
+    let mut hashes = TableHashes::default();
+    hashes.add_batch(&mut hasher, &RecordBatch::new_empty(Arc::clone(&schema)))?;
+    let mut batches = open(&place, &file, &schema).await?;
+    while let Some(batch) = batches.try_next().await? {
+        hashes.add_batch(&mut hasher, &batch)?;
+    }
+    Ok((partition_path(&normal_partition(&file, &schema)?), hashes))
+}
+
+/// The file's partition values in the form that staging writes, whoever wrote the file.
+fn normal_partition(file: &DataFile, schema: &Schema) -> Result<Vec<(String, Option<String>)>> {
+    let normal = |(name, text): &(String, Option<String>)| -> Result<_> {
+        let text = match schema.field_with_name(name) {
+            Ok(field) => value::normal(text.as_deref(), field.data_type())?,
+            Err(_) => text.clone(),
+        };
+        Ok((name.clone(), text))
+    };
+    file.partition.iter().map(normal).collect()
+}
+
+/// One row of a file's partition values.
+pub(super) fn partition_row(file: &DataFile, schema: &SchemaRef) -> Result<RecordBatch> {
+    let value = |field: &Arc<Field>| {
+        let text = file.partition.iter().find(|(name, _)| name == field.name());
+        let text = text.and_then(|(_, text)| text.as_deref());
+        Ok(value::parse(text, field.data_type())?.to_array_of_size(1)?)
+    };
+    let arrays = schema
+        .fields()
+        .iter()
+        .map(value)
+        .collect::<Result<Vec<ArrayRef>>>()?;
+    let nullable: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    Ok(RecordBatch::try_new_with_options(
+        Arc::new(Schema::new(nullable)),
+        arrays,
+        &options,
+    )?)
+}
