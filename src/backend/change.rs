@@ -209,13 +209,20 @@ mod tests {
         use CanonicalType::{Date, Integer4, Integer8, LargeString};
         let there = wanted(&[("id", Integer8, false), ("at", Date, true)], &["at"]);
         let table = existing(&there);
-        assert_eq!(Change::between(None, &there), Ok(Change::Create(there.clone())));
+        assert_eq!(
+            Change::between(None, &there),
+            Ok(Change::Create(there.clone()))
+        );
         assert_eq!(Change::between(Some(&table), &there), Ok(Change::None));
         let narrower = wanted(&[("at", Date, false), ("id", Integer4, false)], &["at"]);
         assert_eq!(Change::between(Some(&table), &narrower), Ok(Change::None));
 
         let more = wanted(
-            &[("id", Integer8, false), ("at", Date, true), ("note", LargeString, false)],
+            &[
+                ("id", Integer8, false),
+                ("at", Date, true),
+                ("note", LargeString, false),
+            ],
             &["at"],
         );
         let Ok(Change::AddColumns { columns, .. }) = Change::between(Some(&table), &more) else {
@@ -225,9 +232,18 @@ mod tests {
         assert!(columns[0].nullable, "the rows that are there have no value");
 
         let cases: [(TargetDefinition, &[&str]); 4] = [
-            (wanted(&[("id", LargeString, false), ("at", Date, true)], &["at"]), &["\"id\" is INTEGER_8"]),
-            (wanted(&[("id", Integer8, true), ("at", Date, true)], &["at"]), &["\"id\" takes no NULLs"]),
-            (wanted(&[("at", Date, true)], &["at"]), &["\"id\" takes no NULLs"]),
+            (
+                wanted(&[("id", LargeString, false), ("at", Date, true)], &["at"]),
+                &["\"id\" is INTEGER_8"],
+            ),
+            (
+                wanted(&[("id", Integer8, true), ("at", Date, true)], &["at"]),
+                &["\"id\" takes no NULLs"],
+            ),
+            (
+                wanted(&[("at", Date, true)], &["at"]),
+                &["\"id\" takes no NULLs"],
+            ),
             (
                 wanted(&[("id", LargeString, false), ("day", Date, true)], &["day"]),
                 &["\"id\" is", "\"day\" is missing", "partitioned by (at)"],

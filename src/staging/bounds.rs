@@ -48,16 +48,11 @@ impl Bounds {
     }
 
     /// The bounds as text.
-<<<<<<< HEAD
-    pub(super) fn finish(&self) -> Result<ColumnBounds> {
+    pub(crate) fn finish(&self) -> Result<ColumnBounds> {
         Ok(ColumnBounds {
             min: text(self.min.as_ref())?,
             max: text(self.max.as_ref())?,
         })
-=======
-    pub(crate) fn finish(&self) -> Result<ColumnBounds> {
-        Ok(ColumnBounds { min: text(self.min.as_ref())?, max: text(self.max.as_ref())? })
->>>>>>> delta
     }
 }
 

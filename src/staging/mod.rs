@@ -17,16 +17,12 @@ use arrow::datatypes::SchemaRef;
 
 use crate::backend::StagingPlace;
 
+pub(crate) use bounds::Bounds;
 pub use exec::StageExec;
 pub use manifest::{ColumnBounds, Manifest, StagedFile, partition_path};
 pub use node::{StageNode, StagePlanner, collect_manifest};
 pub(crate) use partition::split_batch;
 pub use partition::{can_partition, partition_text};
-<<<<<<< HEAD
-=======
-pub(crate) use bounds::Bounds;
-pub(crate) use partition::{PartitionKey, split_batch};
->>>>>>> delta
 
 /// How the rows of one chunk are staged.
 #[derive(Debug)]

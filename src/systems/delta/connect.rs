@@ -73,6 +73,11 @@ impl Lake {
         })
     }
 
+    /// Whether its tables lie on a disk of this machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.folder.is_some()
+    }
+
     fn cloud(connection: &Connection, rest: &str) -> Result<Self> {
         let bad = |cause: String| {
             Error::new(

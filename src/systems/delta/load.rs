@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use object_store::ObjectStoreExt as _;
 use serde_json::Value;
 
 use super::catalog;
@@ -300,6 +301,18 @@ fn proof_path(manifest: &str) -> String {
         "{PROOFS}/{}.json",
         super::connect::encode_part(manifest).unwrap_or_default()
     )
+}
+
+/// The proof that was kept with a manifest; `None` if it is gone.
+pub(super) async fn read_proof(place: &TablePlace, manifest: &str) -> Result<Option<Value>> {
+    let bytes = match place.store.get(&proof_path(manifest).as_str().into()).await {
+        Ok(found) => found.bytes().await?,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| Error::internal(format!("A stored proof does not parse: {error}")))
 }
 
 async fn write_proof(place: &TablePlace, publication: &Publication) -> Result<()> {

@@ -26,11 +26,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
+use serde_json::Value;
 
 use super::System;
 use crate::backend::{
     Backend, BackendFacts, Change, Orphan, Publication, Published, Scope, StagingPlace,
-    TargetDefinition, TargetTable,
+    StoredRecord, TargetDefinition, TargetTable,
 };
 use crate::config::Connection;
 use crate::error::{Error, Result};
@@ -62,8 +63,11 @@ const FACTS: BackendFacts = BackendFacts {
     case_twins: false,
 };
 
-/// Stores take parts from 5 MiB on; a local disk does not mind.
-const PART_BYTES: usize = 8 << 20;
+/// Stores take parts from 5 MiB on.
+const STORE_PART: usize = 8 << 20;
+
+/// A local disk takes parts of any size; each open file holds one in memory.
+const LOCAL_PART: usize = 256 << 10;
 
 fn open(connection: &Connection) -> Result<Arc<dyn Backend>> {
     Ok(Arc::new(DeltaBackend {
@@ -108,7 +112,11 @@ impl Backend for DeltaBackend {
         Ok(StagingPlace {
             store: place.store,
             url: place.url,
-            part_bytes: PART_BYTES,
+            part_bytes: if self.lake.is_local() {
+                LOCAL_PART
+            } else {
+                STORE_PART
+            },
         })
     }
 
@@ -133,6 +141,15 @@ impl Backend for DeltaBackend {
     async fn publish(&self, publication: &Publication) -> Result<Published> {
         let name = &publication.target.name;
         load::publish(&self.lake.place(&name.schema, &name.table)?, publication).await
+    }
+
+    async fn proof(
+        &self,
+        schema: &str,
+        table: &str,
+        record: &StoredRecord,
+    ) -> Result<Option<Value>> {
+        load::read_proof(&self.lake.place(schema, table)?, &record.manifest).await
     }
 
     async fn table(&self, schema: &str, table: &str) -> Result<Arc<dyn TableProvider>> {

@@ -35,6 +35,7 @@ use types::SqliteTypes;
 pub(super) const SYSTEM: System = System {
     name: "sqlite",
     schemes: &["sqlite"],
+    local_paths: true,
     types: || &SqliteTypes,
     frontend: Some(frontend),
     backend: None,

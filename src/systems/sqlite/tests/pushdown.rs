@@ -107,7 +107,9 @@ fn row(random: &mut Random, id: usize) -> String {
         text(random.pick(&TEXTS)),
         text(random.pick(&TEXTS)),
         random.pick(&["0", "1", "'TRUE'", "'false'"]).to_owned(),
-        random.pick(&["0", "1709164800", "1709164800.5", "-1"]).to_owned(),
+        random
+            .pick(&["0", "1709164800", "1709164800.5", "-1"])
+            .to_owned(),
         random.pick(&["x'00'", "x'ff'", "'a'"]).to_owned(),
     ];
     let values = values.map(|value| {
