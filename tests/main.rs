@@ -1,0 +1,6 @@
+//! Every integration test in one binary, so that the engine is linked once.
+//!
+//! They run the real program in folders of their own, and read what it wrote with other programs.
+
+mod source;
+mod tidy;
