@@ -2,5 +2,11 @@
 //!
 //! They run the real program in folders of their own, and read what it wrote with other programs.
 
+mod badinput;
+mod cli;
+mod independent;
+mod lake;
+mod offload;
+mod project;
 mod source;
 mod tidy;

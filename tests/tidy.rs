@@ -46,7 +46,7 @@ const EMPTY_NAMES: [&str; 10] = [
     "base",
 ];
 
-/// What every system's README tells; one of the words stands in a heading.
+/// What every system's README tells; one of the words stands in a heading or in bold.
 const README_HEADINGS: [(&str, &[&str]); 5] = [
     ("what it needs", &["need", "grant", "right", "connect"]),
     ("options", &["option", "connect"]),
@@ -363,7 +363,7 @@ fn every_system_has_a_readme_that_is_its_documentation() {
         let readme = fs::read_to_string(folder.join("README.md")).unwrap_or_default();
         let headings: Vec<String> = readme
             .lines()
-            .filter(|line| line.starts_with('#'))
+            .filter(|line| line.starts_with(['#', '*']))
             .map(str::to_lowercase)
             .collect();
         for (what, words) in README_HEADINGS {
