@@ -1,0 +1,185 @@
+"""Reads a Delta table with other programs' code and compares it with its source, value by value.
+
+    independent.py LAKE_TABLE sqlite DATABASE_FILE TABLE
+    independent.py LAKE_TABLE postgres URL TABLE
+
+The table is read by the packages `deltalake` and `duckdb`, the source by `sqlite3` or `psycopg2`.
+Rows are compared as multisets of exact values: decimals by value, instants in UTC. The statistics
+in the table's log are compared with the rows of each file. Ends with one line, or with the first
+differences and exit code 1.
+"""
+
+import collections
+import datetime
+import decimal
+import json
+import os
+import sqlite3
+import sys
+import urllib.parse
+
+import deltalake
+import duckdb
+import pyarrow
+import pyarrow.parquet
+import pyarrow.types as kinds
+
+UTC = datetime.timezone.utc
+
+
+def exact(value):
+    """A value in the one form in which both sides are compared."""
+    if isinstance(value, decimal.Decimal):
+        return ("decimal", value.normalize(decimal.Context(prec=200)))
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        return ("instant", value.astimezone(UTC))
+    if isinstance(value, (memoryview, bytearray)):
+        return bytes(value)
+    if isinstance(value, float) and value != value:
+        return "NaN"
+    return value
+
+
+def from_sqlite(value, kind):
+    """What SQLite holds, read as the type that the lake declares."""
+    if value is None:
+        return None
+    if kinds.is_decimal(kind):
+        return decimal.Decimal(str(value))
+    if kinds.is_boolean(kind):
+        return bool(value)
+    if kinds.is_date(kind):
+        return datetime.date.fromisoformat(value)
+    if kinds.is_timestamp(kind):
+        return datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
+    if kinds.is_floating(kind):
+        return float(value)
+    return value
+
+
+def quoted(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+def sqlite_rows(database, table, schema):
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    names = ", ".join(quoted(field.name) for field in schema)
+    for row in connection.execute(f"SELECT {names} FROM {quoted(table)}"):
+        yield tuple(from_sqlite(value, field.type) for value, field in zip(row, schema))
+
+
+def postgres_rows(url, table, schema):
+    import psycopg2
+
+    connection = psycopg2.connect(url)
+    cursor = connection.cursor()
+    cursor.execute("SET TimeZone = 'UTC'")
+
+    def selected(field):
+        text = kinds.is_string(field.type) or kinds.is_large_string(field.type)
+        return quoted(field.name) + ("::text" if text else "")
+
+    place = ".".join(quoted(part) for part in table.split("."))
+    cursor.execute(f"SELECT {', '.join(selected(field) for field in schema)} FROM {place}")
+    yield from cursor
+
+
+def rows_of(table):
+    return zip(*(column.to_pylist() for column in table.columns))
+
+
+def multiset(rows):
+    return collections.Counter(tuple(exact(value) for value in row) for row in rows)
+
+
+def differences(one, other, name):
+    """What `one` has and `other` has not, in words."""
+    return [f"{name} only ({count}x): {row}" for row, count in list((one - other).items())[:5]]
+
+
+def statistics(path):
+    """The problems of the statistics in the log, file by file."""
+    adds = {}
+    log = os.path.join(path, "_delta_log")
+    for commit in sorted(name for name in os.listdir(log) if name.endswith(".json")):
+        with open(os.path.join(log, commit), encoding="utf-8") as lines:
+            for line in lines:
+                action = json.loads(line)
+                if "add" in action:
+                    adds[action["add"]["path"]] = action["add"].get("stats")
+                if "remove" in action:
+                    adds.pop(action["remove"]["path"], None)
+    for file, text in adds.items():
+        if not text:
+            yield f"{file}: no statistics"
+            continue
+        told = json.loads(text, parse_float=decimal.Decimal, parse_int=decimal.Decimal)
+        on_disk = os.path.join(path, urllib.parse.unquote(file))
+        rows = pyarrow.parquet.ParquetFile(on_disk).read()
+        if told["numRecords"] != rows.num_rows:
+            yield f"{file}: numRecords {told['numRecords']}, {rows.num_rows} in the file"
+        for field in rows.schema:
+            yield from (
+                f"{file}: {field.name}: {problem}"
+                for problem in column_statistics(told, field, rows.column(field.name).to_pylist())
+            )
+
+
+def in_utc(value):
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def instant(text):
+    return in_utc(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")))
+
+
+def column_statistics(told, field, values):
+    nulls = told.get("nullCount", {}).get(field.name)
+    present = [value for value in values if value is not None]
+    if nulls is not None and nulls != len(values) - len(present):
+        yield f"nullCount {nulls}, {len(values) - len(present)} in the file"
+    if not present:
+        return
+    low = told.get("minValues", {}).get(field.name)
+    high = told.get("maxValues", {}).get(field.name)
+    if low is None and high is None:
+        return
+    if kinds.is_decimal(field.type) or kinds.is_integer(field.type):
+        if (low, high) != (min(present), max(present)):
+            yield f"{low}..{high}, {min(present)}..{max(present)} in the file"
+    elif kinds.is_date(field.type):
+        if (low, high) != (min(present).isoformat(), max(present).isoformat()):
+            yield f"{low}..{high}, {min(present)}..{max(present)} in the file"
+    elif kinds.is_timestamp(field.type):
+        # The protocol cuts bounds to milliseconds, and readers know it.
+        least, greatest = in_utc(min(present)), in_utc(max(present))
+        if instant(low) > least or instant(high) + datetime.timedelta(milliseconds=1) < greatest:
+            yield f"{low}..{high} does not hold {min(present)}..{max(present)}"
+    elif kinds.is_string(field.type):
+        # Bounds in the order of code points; a low bound may be cut, a high one only upwards.
+        if low is not None and low > min(present) or high is not None and high < max(present):
+            yield f"{low!r}..{high!r} does not hold the file's texts"
+
+
+def main():
+    path, system, address, name = sys.argv[1:]
+    table = deltalake.DeltaTable(path)
+    lake = table.to_pyarrow_table()
+    reader = {"sqlite": sqlite_rows, "postgres": postgres_rows}[system]
+    by_deltalake = multiset(rows_of(lake))
+    source = multiset(reader(address, name, lake.schema))
+    dataset = table.to_pyarrow_dataset()
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    by_duckdb = multiset(rows_of(connection.from_arrow(dataset).arrow().read_all()))
+    problems = differences(source, by_deltalake, "source") + differences(by_deltalake, source, "lake")
+    problems += differences(by_deltalake, by_duckdb, "deltalake")
+    problems += differences(by_duckdb, by_deltalake, "duckdb")
+    problems += list(statistics(path))
+    if problems:
+        print("\n".join(problems[:20]))
+        sys.exit(1)
+    print(f"{sum(source.values())} rows equal, {len(lake.schema)} columns, {len(dataset.files)} files")
+
+
+main()

@@ -1,0 +1,12 @@
+//! Every integration test in one binary, so that the engine is linked once.
+//!
+//! They run the real program in folders of their own, and read what it wrote with other programs.
+
+mod badinput;
+mod cli;
+mod independent;
+mod lake;
+mod offload;
+mod project;
+mod source;
+mod tidy;
