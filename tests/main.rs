@@ -4,6 +4,7 @@
 
 mod badinput;
 mod cli;
+mod engine;
 mod independent;
 mod lake;
 mod offload;
