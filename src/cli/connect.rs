@@ -1,7 +1,5 @@
 //! `goe connect`: tries connections and says what is missing.
 
-use std::sync::Arc;
-
 use clap::Args;
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -87,7 +85,7 @@ async fn probe_frontend(
 ) -> Option<Result<Probe>> {
     system.frontend?;
     Some(match connections.frontend(name) {
-        Ok(frontend) => Arc::clone(&frontend).probe().await,
+        Ok(frontend) => frontend.probe().await,
         Err(error) => Err(error),
     })
 }
@@ -99,7 +97,7 @@ async fn probe_backend(
 ) -> Option<Result<Probe>> {
     system.backend?;
     Some(match connections.backend(name) {
-        Ok(backend) => Arc::clone(&backend).probe().await,
+        Ok(backend) => backend.probe().await,
         Err(error) => Err(error),
     })
 }
