@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::stop::Done;
 use super::{Context, figures};
-use crate::run::{RunRow, StepRow};
+use crate::repository::{RunRow, StepRow};
 
 /// Show past runs, or the steps of one
 #[derive(Debug, Args)]

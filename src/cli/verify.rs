@@ -8,7 +8,8 @@ use super::progress::{self, Progress};
 use super::stop::Done;
 use super::{Context, figures, request};
 use crate::error::{Error, ErrorKind};
-use crate::run::{Against, Difference, Interrupt, Verification};
+use crate::offload::Difference;
+use crate::run::{Against, Interrupt, Verification};
 use crate::schema::TableName;
 
 /// Prove again that a target equals its source
