@@ -41,7 +41,7 @@ impl Clean {
         if !orphans.is_empty() {
             screen.listing(["FILE", "SIZE", "RUN"], orphans.iter().map(cells))?;
         }
-        screen.line(self.conclusion(&orphans, context))
+        screen.report(self.conclusion(&orphans, context))
     }
 
     fn conclusion(&self, orphans: &[Orphan], context: &Context) -> String {
@@ -59,5 +59,9 @@ impl Clean {
 }
 
 fn cells(orphan: &Orphan) -> [String; 3] {
-    [orphan.path.clone(), figures::bytes(orphan.bytes), orphan.run.clone()]
+    [
+        orphan.path.clone(),
+        figures::bytes(orphan.bytes),
+        orphan.run.clone(),
+    ]
 }

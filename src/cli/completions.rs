@@ -21,6 +21,8 @@ impl Completions {
     pub(super) fn run(self, context: &Context) -> Done {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "goe", &mut script);
-        context.screen.line(String::from_utf8_lossy(&script).trim_end())
+        context
+            .screen
+            .line(String::from_utf8_lossy(&script).trim_end())
     }
 }

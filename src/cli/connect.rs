@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::screen::Screen;
-use super::stop::{Done, Stop, as_json};
+use super::stop::{Done, Stop, as_json, tell};
 use crate::config::redact;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::Probe;
@@ -37,7 +37,9 @@ impl Connect {
         let probes = names.iter().map(|name| probe(&connections, name));
         let reports: Vec<Report> = join_all(probes).await.into_iter().flatten().collect();
         show(context.screen, &reports)?;
-        let codes = reports.iter().filter_map(|report| report.outcome.as_ref().err());
+        let codes = reports
+            .iter()
+            .filter_map(|report| report.outcome.as_ref().err());
         match codes.map(|error| error.kind().exit_code()).max() {
             Some(code) => Err(Stop::Said(code)),
             None => Ok(()),
@@ -50,8 +52,10 @@ impl Connect {
         }
         let all: Vec<String> = connections.names().into_iter().map(str::to_owned).collect();
         if all.is_empty() {
-            return Err(Error::new(ErrorKind::NotFound, "No connection is configured")
-                .hint("`goe help connections` shows how; `goe demo` makes two to try"));
+            return Err(
+                Error::new(ErrorKind::NotFound, "No connection is configured")
+                    .hint("`goe help connections` shows how; `goe demo` makes two to try"),
+            );
         }
         Ok(all)
     }
@@ -104,22 +108,39 @@ async fn probe_backend(
 
 fn show(screen: Screen, reports: &[Report]) -> Done {
     if screen.is_json() {
-        return reports.iter().try_for_each(|report| screen.json(&report.as_json()));
+        return reports
+            .iter()
+            .try_for_each(|report| screen.json(&report.as_json()));
     }
     screen.listing(
-        ["CONNECTION", "SYSTEM", "ROLE", "RESULT", "VERSION", "USER", "ENCRYPTED", "SNAPSHOT"],
+        [
+            "CONNECTION",
+            "SYSTEM",
+            "ROLE",
+            "RESULT",
+            "VERSION",
+            "USER",
+            "ENCRYPTED",
+            "SNAPSHOT",
+        ],
         reports.iter().map(Report::cells),
     )?;
-    reports.iter().try_for_each(|report| show_details(screen, report))
+    reports
+        .iter()
+        .try_for_each(|report| show_details(screen, report))
 }
 
 fn show_details(screen: Screen, report: &Report) -> Done {
     let name = &report.connection;
     match &report.outcome {
-        Ok(probe) => {
-            probe.notes.iter().try_for_each(|note| screen.line(format_args!("{name}: {note}")))
+        Ok(probe) => probe
+            .notes
+            .iter()
+            .try_for_each(|note| screen.line(format_args!("{name}: {note}"))),
+        Err(error) => {
+            tell(error, screen.format);
+            Ok(())
         }
-        Err(error) => screen.line(format_args!("\n{name}: {error:#}")),
     }
 }
 

@@ -45,7 +45,15 @@ impl Describe {
             screen.line(format_args!("{key}: {value}"))?;
         }
         screen.listing(
-            ["COLUMN", "TYPE", "CANONICAL", "ARROW", "NULLS", "MAPPING", "WHY"],
+            [
+                "COLUMN",
+                "TYPE",
+                "CANONICAL",
+                "ARROW",
+                "NULLS",
+                "MAPPING",
+                "WHY",
+            ],
             description.columns.iter().map(cells),
         )
     }
@@ -53,19 +61,36 @@ impl Describe {
 
 async fn describe_source(connections: &Connections, name: &TableName) -> Result<Description> {
     let frontend = connections.frontend(&name.connection)?;
-    let source = frontend.open(&name.schema, &name.table, &OpenOptions::default()).await?;
+    let source = frontend
+        .open(&name.schema, &name.table, &OpenOptions::default())
+        .await?;
     let table = source.table();
-    Ok(Description { columns: table.columns.clone(), facts: source_facts(table) })
+    Ok(Description {
+        columns: table.columns.clone(),
+        facts: source_facts(table),
+    })
 }
 
 fn source_facts(table: &SourceTable) -> Vec<(&'static str, String)> {
-    let mut facts = vec![("table", table.name.to_string()), ("kind", table.kind.word().to_owned())];
-    facts.extend(table.comment.iter().map(|comment| ("comment", comment.clone())));
+    let mut facts = vec![
+        ("table", table.name.to_string()),
+        ("kind", table.kind.word().to_owned()),
+    ];
+    facts.extend(
+        table
+            .comment
+            .iter()
+            .map(|comment| ("comment", comment.clone())),
+    );
     if !table.primary_key.is_empty() {
         facts.push(("primary key", table.primary_key.join(", ")));
     }
     facts.extend(table.rows.map(|rows| ("rows, about", figures::count(rows))));
-    facts.extend(table.bytes.map(|bytes| ("size, about", figures::bytes(bytes))));
+    facts.extend(
+        table
+            .bytes
+            .map(|bytes| ("size, about", figures::bytes(bytes))),
+    );
     facts
 }
 
@@ -74,7 +99,10 @@ async fn describe_target(connections: &Connections, name: &TableName) -> Result<
     let Some(target) = backend.describe(&name.schema, &name.table).await? else {
         return Err(missing(connections, name).await);
     };
-    let mut facts = vec![("table", target.name.to_string()), ("version", target.version)];
+    let mut facts = vec![
+        ("table", target.name.to_string()),
+        ("version", target.version),
+    ];
     if !target.partition_columns.is_empty() {
         facts.push(("partitioned by", target.partition_columns.join(", ")));
     }
@@ -84,11 +112,16 @@ async fn describe_target(connections: &Connections, name: &TableName) -> Result<
         |record| format!("{} published", figures::counted(record.sequence, "chunk")),
     );
     facts.push(("record", record));
-    Ok(Description { columns: target.columns, facts })
+    Ok(Description {
+        columns: target.columns,
+        facts,
+    })
 }
 
 async fn missing(connections: &Connections, name: &TableName) -> Error {
-    let known = tables::entries(connections, &name.connection).await.unwrap_or_default();
+    let known = tables::entries(connections, &name.connection)
+        .await
+        .unwrap_or_default();
     let known = known.iter().map(|entry| entry.table.as_str());
     Error::not_found(format!("Table {name} does not exist"), &name.table, known)
 }

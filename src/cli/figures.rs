@@ -31,7 +31,11 @@ pub(super) fn bytes(number: u64) -> String {
         size /= 1024.0;
         unit = next;
     }
-    if unit == "B" { format!("{number} B") } else { format!("{size:.1} {unit}") }
+    if unit == "B" {
+        format!("{number} B")
+    } else {
+        format!("{size:.1} {unit}")
+    }
 }
 
 /// A duration: `850 ms`, `12.4 s`, `3 min 5 s`.
@@ -49,12 +53,22 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        let counts = [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")];
+        let counts = [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ];
         for (number, shown) in counts {
             assert_eq!(count(number), shown);
         }
         assert_eq!([counted(1, "row"), counted(0, "row")], ["1 row", "0 rows"]);
-        let sizes = [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KB"), (12 << 20, "12.0 MB")];
+        let sizes = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KB"),
+            (12 << 20, "12.0 MB"),
+        ];
         for (number, shown) in sizes {
             assert_eq!(bytes(number), shown);
         }

@@ -43,7 +43,10 @@ impl Help {
 }
 
 fn unknown(topic: &str, command: &clap::Command) -> Error {
-    let mut known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let mut known: Vec<&str> = command
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
     known.extend(["connections", "exit-codes"]);
     let error = Error::usage(format!("There is no help on \"{topic}\""));
     error.hint(match nearest(topic, known.iter().copied()) {
@@ -54,7 +57,9 @@ fn unknown(topic: &str, command: &clap::Command) -> Error {
 
 /// Every exit code with the kind of error that it means.
 fn exit_codes() -> String {
-    let mut page = String::from("Exit codes of goe:\n\n    0  Success       it is done, or there was nothing to do\n");
+    let mut page = String::from(
+        "Exit codes of goe:\n\n    0  Success       it is done, or there was nothing to do\n",
+    );
     let mut kinds = ErrorKind::ALL;
     kinds.sort_by_key(|kind| kind.exit_code());
     for kind in kinds {
@@ -79,10 +84,18 @@ mod tests {
         let command = Cli::command();
         let names = command.get_subcommands().map(clap::Command::get_name);
         for topic in names.chain(["connections", "exit-codes"]) {
-            let page = Help { topic: Some(topic.to_owned()) }.page().unwrap();
+            let page = Help {
+                topic: Some(topic.to_owned()),
+            }
+            .page()
+            .unwrap();
             assert!(page.len() > 100, "{topic}");
         }
-        let slip = Help { topic: Some("ofload".to_owned()) }.page().unwrap_err();
+        let slip = Help {
+            topic: Some("ofload".to_owned()),
+        }
+        .page()
+        .unwrap_err();
         assert_eq!(slip.hint_text(), Some("did you mean \"offload\"?"));
     }
 }

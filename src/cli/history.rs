@@ -21,15 +21,23 @@ impl History {
         let history = context.session()?.history(self.run.as_deref())?;
         let screen = context.screen;
         if screen.is_json() {
-            history.runs.iter().try_for_each(|run| screen.json(&run_json(run)))?;
-            return history.steps.iter().try_for_each(|step| screen.json(&step_json(step)));
+            history
+                .runs
+                .iter()
+                .try_for_each(|run| screen.json(&run_json(run)))?;
+            return history
+                .steps
+                .iter()
+                .try_for_each(|step| screen.json(&step_json(step)));
         }
         if history.runs.is_empty() {
             screen.remark("Nothing has been run yet.");
             return Ok(());
         }
         screen.listing(
-            ["RUN", "STARTED", "SOURCE", "TARGET", "STATUS", "ROWS", "SIZE"],
+            [
+                "RUN", "STARTED", "SOURCE", "TARGET", "STATUS", "ROWS", "SIZE",
+            ],
             history.runs.iter().map(run_cells),
         )?;
         for run in &history.runs {
@@ -55,7 +63,7 @@ fn run_cells(run: &RunRow) -> [String; 7] {
         run.source.clone(),
         run.target.clone(),
         run.status.clone(),
-        figures::count(run.rows),
+        run.rows.to_string(),
         figures::bytes(run.bytes),
     ]
 }
@@ -63,7 +71,9 @@ fn run_cells(run: &RunRow) -> [String; 7] {
 fn step_cells(step: &StepRow) -> [String; 5] {
     [
         step.step.clone(),
-        step.chunk.map(|chunk| chunk.to_string()).unwrap_or_default(),
+        step.chunk
+            .map(|chunk| chunk.to_string())
+            .unwrap_or_default(),
         step.started.clone(),
         step.millis.map(figures::duration).unwrap_or_default(),
         step.status.clone(),

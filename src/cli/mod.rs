@@ -44,9 +44,16 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// Copies tables out of databases into analytics systems: typed, in parallel, remembered, proved.
 #[derive(Debug, Parser)]
-#[command(name = "goe", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Start with:  goe demo\nMore help:   goe help COMMAND, goe help connections, \
-                        goe help exit-codes")]
+#[command(
+    name = "goe",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Start with:  goe demo\nMore help:   goe help COMMAND, goe help connections, \
+                        goe help exit-codes"
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -58,12 +65,24 @@ struct Cli {
 #[derive(Debug, Clone, Args)]
 struct Global {
     /// Read this file instead of the nearest goe.toml
-    #[arg(long, global = true, value_name = "FILE", env = "GOE_CONFIG", help_heading = "Global")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "GOE_CONFIG",
+        help_heading = "Global"
+    )]
     config: Option<PathBuf>,
     /// How results are written
-    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Global")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        help_heading = "Global"
+    )]
     output: Format,
-    /// Show results and errors only
+    /// Say nothing but errors, and what was asked for
     #[arg(short, long, global = true, help_heading = "Global")]
     quiet: bool,
 }
@@ -117,7 +136,10 @@ pub fn main() -> ExitCode {
         Err(error) => return stop::report_usage(&error, &line),
     };
     let format = cli.global.output;
-    let line = line.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let line = line
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     match start(cli, line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => stop.report(format),
@@ -142,9 +164,16 @@ fn start(cli: Cli, line: Vec<String>) -> Done {
 async fn run(cli: Cli, line: Vec<String>, signals: Signals) -> Done {
     let screen = Screen::new(cli.global.output, cli.global.quiet);
     if cli.global.output == Format::Csv && !matches!(cli.command, Command::Sql(_)) {
-        return Err(Error::usage("Only goe sql writes CSV").hint("use --output json").into());
+        return Err(Error::usage("Only goe sql writes CSV")
+            .hint("use --output json")
+            .into());
     }
-    let context = Context { config_file: cli.global.config, screen, signals, line };
+    let context = Context {
+        config_file: cli.global.config,
+        screen,
+        signals,
+        line,
+    };
     dispatch(cli.command, &context).await
 }
 

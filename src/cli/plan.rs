@@ -8,9 +8,11 @@ use super::stop::Done;
 
 /// Show what an offload would do: types, statements, splits, proof
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  goe plan shop.main.orders --to lake.tpch.orders\n  \
+#[command(
+    after_help = "Examples:\n  goe plan shop.main.orders --to lake.tpch.orders\n  \
     goe plan shop.main.orders --to lake.tpch.orders --where \"o_orderstatus = 'F'\"\n\n\
-    Nothing is written.")]
+    Nothing is written."
+)]
 pub(super) struct Plan {
     #[command(flatten)]
     request: Request,

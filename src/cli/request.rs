@@ -64,6 +64,26 @@ impl Request {
         self.spec(config)?.validate()
     }
 
+    /// The query that the flags mean where no target is named at all.
+    pub(super) fn query(&self, config: &Config) -> Result<Option<String>> {
+        let defaults = config.defaults();
+        if self.to.is_some() || defaults.to.is_some() || !self.read_as.is_empty() {
+            return Ok(None);
+        }
+        let name = TableName::parse(&complete(&self.from, defaults.from.as_deref()))?;
+        let parts = [&name.connection, &name.schema, &name.table].map(|part| quoted(part));
+        let select = self.select.as_deref().unwrap_or("*");
+        let filter = self
+            .filter
+            .as_deref()
+            .map(|filter| format!(" WHERE {filter}"));
+        let filter = filter.unwrap_or_default();
+        Ok(Some(format!(
+            "SELECT {select} FROM {}{filter}",
+            parts.join(".")
+        )))
+    }
+
     fn spec(&self, config: &Config) -> Result<OffloadSpec> {
         let defaults = config.defaults();
         let from = complete(&self.from, defaults.from.as_deref());
@@ -75,12 +95,18 @@ impl Request {
             query: None,
             select: self.select.clone(),
             filter: self.filter.clone(),
-            partition_by: self.partition_by.iter().flat_map(|text| split_list(text)).collect(),
+            partition_by: self
+                .partition_by
+                .iter()
+                .flat_map(|text| split_list(text))
+                .collect(),
             incremental_by: self.incremental_by.clone(),
             until: self.until.clone(),
             read_as: self.read_as.iter().cloned().collect::<BTreeMap<_, _>>(),
             parallel: self.parallel.map(NonZeroUsize::get).or(defaults.parallel),
-            verify: self.verify.map_or_else(configured_level, |level| Ok(Some(level)))?,
+            verify: self
+                .verify
+                .map_or_else(configured_level, |level| Ok(Some(level)))?,
             transport: self.transport.clone(),
             memory: self.memory.or(defaults.memory),
             reset: self.reset,
@@ -93,8 +119,7 @@ impl Request {
             (Some(to), default) => Ok(complete(to, default)),
             (None, Some(_)) => {
                 let table = TableName::parse(from)?.table;
-                let quoted = format!("\"{}\"", table.replace('"', "\"\""));
-                Ok(complete(&quoted, default))
+                Ok(complete(&quoted(&table), default))
             }
             (None, None) => Err(Error::usage("An offload needs a target")
                 .hint("add --to CONNECTION.SCHEMA.TABLE, or set [defaults] to in goe.toml")),
@@ -107,10 +132,19 @@ pub(super) fn complete(name: &str, default: Option<&str>) -> String {
     match default {
         Some(default) if TableName::parse(name).is_err() => {
             let full = format!("{default}.{name}");
-            if TableName::parse(&full).is_ok() { full } else { name.to_owned() }
+            if TableName::parse(&full).is_ok() {
+                full
+            } else {
+                name.to_owned()
+            }
         }
         _ => name.to_owned(),
     }
+}
+
+/// A name that means itself exactly, in SQL as in a table's name.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn verify_level() -> impl TypedValueParser<Value = VerifyLevel> {
@@ -119,7 +153,9 @@ fn verify_level() -> impl TypedValueParser<Value = VerifyLevel> {
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {
-    let (column, form) = text.rsplit_once('=').ok_or("write COLUMN=FORM, such as born=julian")?;
+    let (column, form) = text
+        .rsplit_once('=')
+        .ok_or("write COLUMN=FORM, such as born=julian")?;
     Ok((column.to_owned(), form.to_owned()))
 }
 
@@ -145,12 +181,20 @@ fn split_list(text: &str) -> Vec<String> {
             part.push(c);
         }
     }
-    parts.iter().map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+    parts
+        .iter()
+        .map(|part| part.trim().to_owned())
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 /// Words as a shell would take them in, for a line that a person can paste.
 pub(super) fn shell_line(words: &[String]) -> String {
-    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
+    words
+        .iter()
+        .map(|word| shell_word(word))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn shell_word(word: &str) -> String {
@@ -173,7 +217,10 @@ mod tests {
         let table: [(&str, &[&str]); 5] = [
             ("a", &["a"]),
             ("month(a), b", &["month(a)", "b"]),
-            ("date_trunc('month', a),\"x,y\"", &["date_trunc('month', a)", "\"x,y\""]),
+            (
+                "date_trunc('month', a),\"x,y\"",
+                &["date_trunc('month', a)", "\"x,y\""],
+            ),
             ("f(g(a, b), c),d", &["f(g(a, b), c)", "d"]),
             (" , ", &[]),
         ];
@@ -188,8 +235,16 @@ mod tests {
             ("orders", Some("pg.public"), "pg.public.orders"),
             ("sales.orders", Some("pg"), "pg.sales.orders"),
             ("a.b.c", Some("pg.public"), "a.b.c"),
-            ("sqlite:x.db#main.t", Some("pg.public"), "sqlite:x.db#main.t"),
-            ("orders", Some("sqlite:x.db#main"), "sqlite:x.db#main.orders"),
+            (
+                "sqlite:x.db#main.t",
+                Some("pg.public"),
+                "sqlite:x.db#main.t",
+            ),
+            (
+                "orders",
+                Some("sqlite:x.db#main"),
+                "sqlite:x.db#main.orders",
+            ),
             ("orders", None, "orders"),
             ("\"o.x\"", Some("pg.public"), "pg.public.\"o.x\""),
         ];

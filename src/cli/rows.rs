@@ -27,7 +27,13 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn new(screen: Screen) -> Self {
-        Self { screen, schema: None, pending: Vec::new(), written: 0, headed: false }
+        Self {
+            screen,
+            schema: None,
+            pending: Vec::new(),
+            written: 0,
+            headed: false,
+        }
     }
 
     /// Names the columns, so that a result without rows shows them too.
@@ -58,7 +64,8 @@ impl Rows {
     fn draw(&mut self, batch: &RecordBatch) -> Done {
         let cells = Cells::new(batch, "NULL")?;
         for row in 0..batch.num_rows() {
-            self.pending.push(cells.row(row).map(|cell| printable(&cell)).collect());
+            self.pending
+                .push(cells.row(row).map(|cell| printable(&cell)).collect());
             if self.pending.len() == TABLE_ROWS {
                 self.draw_pending()?;
             }
@@ -68,13 +75,18 @@ impl Rows {
 
     fn draw_pending(&mut self) -> Done {
         self.headed = true;
-        let Some(schema) = &self.schema else { return Ok(()) };
+        let Some(schema) = &self.schema else {
+            return Ok(());
+        };
         let mut table = Table::new();
         table.load_style(presets::ASCII_FULL_CONDENSED);
         table.set_header(schema.fields().iter().map(|field| printable(field.name())));
         table.add_rows(std::mem::take(&mut self.pending));
         for (index, field) in schema.fields().iter().enumerate() {
-            if let Some(column) = table.column_mut(index).filter(|_| field.data_type().is_numeric()) {
+            if let Some(column) = table
+                .column_mut(index)
+                .filter(|_| field.data_type().is_numeric())
+            {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
@@ -83,7 +95,9 @@ impl Rows {
 
     fn head_csv(&mut self) -> Done {
         self.headed = true;
-        let Some(schema) = &self.schema else { return Ok(()) };
+        let Some(schema) = &self.schema else {
+            return Ok(());
+        };
         let names = schema.fields().iter().map(|field| csv_cell(field.name()));
         self.screen.line(names.collect::<Vec<_>>().join(","))
     }
@@ -95,10 +109,18 @@ impl Rows {
         let cells = Cells::new(batch, "")?;
         let mut out = io::BufWriter::new(io::stdout().lock());
         for row in 0..batch.num_rows() {
-            let line = batch.columns().iter().zip(cells.row(row)).map(|(column, cell)| {
-                // An empty field is NULL; an empty text stands in quotes.
-                if column.is_null(row) { String::new() } else { csv_cell(&cell) }
-            });
+            let line = batch
+                .columns()
+                .iter()
+                .zip(cells.row(row))
+                .map(|(column, cell)| {
+                    // An empty field is NULL; an empty text stands in quotes.
+                    if column.is_null(row) {
+                        String::new()
+                    } else {
+                        csv_cell(&cell)
+                    }
+                });
             writeln!(out, "{}", line.collect::<Vec<_>>().join(","))?;
         }
         Ok(out.flush()?)
@@ -112,14 +134,21 @@ struct Cells<'a> {
 
 impl<'a> Cells<'a> {
     fn new(batch: &'a RecordBatch, null: &'static str) -> Result<Self> {
-        let options = FormatOptions::default().with_display_error(true).with_null(null);
+        let options = FormatOptions::default()
+            .with_display_error(true)
+            .with_null(null);
         let formatters = batch.columns().iter();
-        let formatters = formatters.map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
-        Ok(Self { columns: formatters.collect::<Result<_, _>>().map_err(Error::from)? })
+        let formatters =
+            formatters.map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+        Ok(Self {
+            columns: formatters.collect::<Result<_, _>>().map_err(Error::from)?,
+        })
     }
 
     fn row(&self, row: usize) -> impl Iterator<Item = String> {
-        self.columns.iter().map(move |column| column.value(row).to_string())
+        self.columns
+            .iter()
+            .map(move |column| column.value(row).to_string())
     }
 }
 
@@ -127,17 +156,24 @@ fn write_json(batch: &RecordBatch) -> Done {
     let out = io::BufWriter::new(io::stdout().lock());
     let builder = WriterBuilder::new().with_explicit_nulls(true);
     let mut writer = builder.build::<_, LineDelimited>(out);
-    writer.write(batch).and_then(|()| writer.finish()).map_err(|error| match error {
-        arrow::error::ArrowError::IoError(_, source) => source.into(),
-        other => super::stop::Stop::from(Error::from(other)),
-    })?;
+    writer
+        .write(batch)
+        .and_then(|()| writer.finish())
+        .map_err(|error| match error {
+            arrow::error::ArrowError::IoError(_, source) => source.into(),
+            other => super::stop::Stop::from(Error::from(other)),
+        })?;
     Ok(writer.into_inner().flush()?)
 }
 
 /// A value for CSV, in quotes where it must be, and where it is empty.
 fn csv_cell(text: &str) -> String {
     let plain = !text.is_empty() && !text.contains([',', '"', '\n', '\r']);
-    if plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
+    if plain {
+        text.to_owned()
+    } else {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    }
 }
 
 #[cfg(test)]
@@ -146,7 +182,12 @@ mod tests {
 
     #[test]
     fn csv_quotes_what_it_must() {
-        let table = [("a", "a"), ("", "\"\""), ("a,b", "\"a,b\""), ("say \"x\"", "\"say \"\"x\"\"\"")];
+        let table = [
+            ("a", "a"),
+            ("", "\"\""),
+            ("a,b", "\"a,b\""),
+            ("say \"x\"", "\"say \"\"x\"\"\""),
+        ];
         for (text, cell) in table {
             assert_eq!(csv_cell(text), cell);
         }

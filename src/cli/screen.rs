@@ -45,6 +45,11 @@ impl Screen {
         Ok(writeln!(io::stdout().lock(), "{text}")?)
     }
 
+    /// Writes what became of a command that was asked to do something, not to show it.
+    pub(super) fn report(self, text: impl Display) -> Done {
+        if self.quiet { Ok(()) } else { self.line(text) }
+    }
+
     /// Writes a result as one line of JSON.
     pub(super) fn json(self, value: &impl Serialize) -> Done {
         let text = serde_json::to_string(value)
@@ -92,7 +97,13 @@ pub(super) fn printable(text: &str) -> String {
     if !text.contains(char::is_control) {
         return text.to_owned();
     }
-    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    let escape = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.into()
+        }
+    };
     text.chars().map(escape).collect()
 }
 

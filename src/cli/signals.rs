@@ -13,10 +13,11 @@ pub(super) struct Signals {
 impl Signals {
     /// Listens from now on, until the program ends.
     pub(super) fn listen() -> Result<Self> {
-        let signals = Self { stop: watch::Sender::new(false) };
-        let mut source = Source::new().map_err(|error| {
-            Error::internal(format!("Signals can't be listened to: {error}"))
-        })?;
+        let signals = Self {
+            stop: watch::Sender::new(false),
+        };
+        let mut source = Source::new()
+            .map_err(|error| Error::internal(format!("Signals can't be listened to: {error}")))?;
         let listener = signals.clone();
         tokio::spawn(async move {
             loop {
@@ -58,7 +59,10 @@ impl Source {
         use tokio::signal::unix::{SignalKind, signal};
         let interrupt = signal(SignalKind::interrupt())?;
         let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { interrupt, terminate })
+        Ok(Self {
+            interrupt,
+            terminate,
+        })
     }
 
     async fn next(&mut self) {

@@ -70,8 +70,9 @@ pub(super) fn tell(error: &Error, format: Format) {
 /// An error as programs read it.
 pub(super) fn as_json(error: &Error) -> Value {
     let facts = error.facts().iter();
-    let context: Vec<Value> =
-        facts.map(|(key, value)| json!({ "key": key, "value": value })).collect();
+    let context: Vec<Value> = facts
+        .map(|(key, value)| json!({ "key": key, "value": value }))
+        .collect();
     json!({
         "kind": error.kind().to_string(),
         "message": error.message(),
@@ -83,7 +84,9 @@ pub(super) fn as_json(error: &Error) -> Value {
 
 /// Shows what the parser says of wrong arguments, or the help that was asked for.
 pub(super) fn report_usage(error: &clap::Error, line: &[OsString]) -> ExitCode {
-    let json = line.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json")
+    let json = line
+        .windows(2)
+        .any(|pair| pair[0] == "--output" && pair[1] == "json")
         || line.iter().any(|word| word == "--output=json");
     if error.use_stderr() && json {
         let text = error.to_string();

@@ -12,8 +12,10 @@ use crate::systems::Connections;
 
 /// List the tables of a connection
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  goe tables shop\n  goe tables pg 'sales.*'\n\n\
-                        Rows and bytes are the system's own estimates.")]
+#[command(
+    after_help = "Examples:\n  goe tables shop\n  goe tables pg 'sales.*'\n\n\
+                        Rows and bytes are the system's own estimates."
+)]
 pub(super) struct Tables {
     /// A connection, or a URL
     #[arg(value_name = "CONNECTION")]
@@ -29,7 +31,9 @@ impl Tables {
         let entries = entries(&connections, &self.connection).await?;
         let fitting: Vec<&TableEntry> = entries.iter().filter(|entry| self.fits(entry)).collect();
         if fitting.is_empty() {
-            context.screen.remark(format_args!("No table fits, of {}.", entries.len()));
+            context
+                .screen
+                .remark(format_args!("No table fits, of {}.", entries.len()));
         }
         if context.screen.is_json() {
             return fitting.iter().try_for_each(|entry| {
@@ -46,7 +50,9 @@ impl Tables {
             let bytes = entry.bytes.map(figures::bytes).unwrap_or_default();
             [self.name(entry), entry.kind.word().to_owned(), rows, bytes]
         });
-        context.screen.listing(["TABLE", "KIND", "ROWS", "SIZE"], lines)
+        context
+            .screen
+            .listing(["TABLE", "KIND", "ROWS", "SIZE"], lines)
     }
 
     /// The name that other commands take.
@@ -55,7 +61,9 @@ impl Tables {
     }
 
     fn fits(&self, entry: &TableEntry) -> bool {
-        let Some(pattern) = &self.pattern else { return true };
+        let Some(pattern) = &self.pattern else {
+            return true;
+        };
         let pattern: Vec<char> = pattern.to_lowercase().chars().collect();
         let fits = |text: &str| fits(&pattern, &text.to_lowercase().chars().collect::<Vec<_>>());
         fits(&entry.table) || fits(&format!("{}.{}", entry.schema, entry.table))
@@ -77,7 +85,10 @@ fn fits(pattern: &[char], text: &[char]) -> bool {
     reachable[0] = true;
     for &c in pattern {
         if c == '*' {
-            let first = reachable.iter().position(|reached| *reached).unwrap_or(reachable.len());
+            let first = reachable
+                .iter()
+                .position(|reached| *reached)
+                .unwrap_or(reachable.len());
             reachable[first..].fill(true);
         } else {
             for end in (1..reachable.len()).rev() {
@@ -107,7 +118,11 @@ mod tests {
         ];
         for (pattern, text, expected) in table {
             let chars = |text: &str| text.chars().collect::<Vec<_>>();
-            assert_eq!(super::fits(&chars(pattern), &chars(text)), expected, "{pattern} {text}");
+            assert_eq!(
+                super::fits(&chars(pattern), &chars(text)),
+                expected,
+                "{pattern} {text}"
+            );
         }
     }
 }

@@ -37,11 +37,23 @@ fn command_lines_are_read_or_refused() {
     let bad = [
         ("goe", ParseError::DisplayHelpOnMissingArgumentOrSubcommand),
         ("goe ofload", ParseError::InvalidSubcommand),
-        ("goe offload a.b.c --parallel 0", ParseError::ValueValidation),
-        ("goe offload a.b.c --memory lots", ParseError::ValueValidation),
+        (
+            "goe offload a.b.c --parallel 0",
+            ParseError::ValueValidation,
+        ),
+        (
+            "goe offload a.b.c --memory lots",
+            ParseError::ValueValidation,
+        ),
         ("goe offload a.b.c --verify all", ParseError::InvalidValue),
-        ("goe offload a.b.c --transport pigeon", ParseError::InvalidValue),
-        ("goe offload a.b.c --until 5", ParseError::MissingRequiredArgument),
+        (
+            "goe offload a.b.c --transport pigeon",
+            ParseError::InvalidValue,
+        ),
+        (
+            "goe offload a.b.c --until 5",
+            ParseError::MissingRequiredArgument,
+        ),
         ("goe offload a.b.c --read-as x", ParseError::ValueValidation),
         ("goe offload a.b.c --paralel 2", ParseError::UnknownArgument),
         ("goe sql -c x -f y", ParseError::ArgumentConflict),
@@ -53,7 +65,9 @@ fn command_lines_are_read_or_refused() {
 
 #[test]
 fn a_slip_is_told_what_was_meant() {
-    let shown = parse("goe offload a.b.c --paralel 2").unwrap_err().to_string();
+    let shown = parse("goe offload a.b.c --paralel 2")
+        .unwrap_err()
+        .to_string();
     assert!(shown.contains("--parallel"), "{shown}");
 }
 
@@ -61,10 +75,18 @@ fn a_slip_is_told_what_was_meant() {
 fn every_command_has_an_example_that_parses() {
     for command in Cli::command().get_subcommands() {
         let name = command.get_name();
-        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let help = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let first = help.lines().find(|line| line.trim().starts_with("goe "));
         let first = first.unwrap_or_else(|| panic!("{name} has no example"));
-        let words = first.trim().trim_end_matches('\\').split("   ").next().unwrap();
+        let words = first
+            .trim()
+            .trim_end_matches('\\')
+            .split("   ")
+            .next()
+            .unwrap();
         let words: Vec<String> = demo::words(words.split(" > ").next().unwrap().trim());
         let parsed = Cli::try_parse_from(&words);
         assert!(parsed.is_ok(), "{first}: {}", parsed.unwrap_err());

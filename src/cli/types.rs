@@ -12,9 +12,11 @@ use crate::systems::{SYSTEMS, system};
 
 /// Show how the types of systems are mapped
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  goe types                  the systems of this build\n  \
+#[command(
+    after_help = "Examples:\n  goe types                  the systems of this build\n  \
                         goe types postgres         its types and the canonical ones, both ways\n  \
-                        goe types postgres delta   each type on its way from one to the other")]
+                        goe types postgres delta   each type on its way from one to the other"
+)]
 pub(super) struct Types {
     /// The system that rows leave
     #[arg(value_name = "SYSTEM")]
@@ -41,14 +43,22 @@ impl Types {
             (None, _) => list_systems(context),
             (Some(name), None) => {
                 let types = (system(&name)?.types)();
-                let read = types.natives().into_iter().map(|native| way(types, None, &native));
-                let written = CanonicalType::ALL.into_iter().map(|canonical| back(types, canonical));
+                let read = types
+                    .natives()
+                    .into_iter()
+                    .map(|native| way(types, None, &native));
+                let written = CanonicalType::ALL
+                    .into_iter()
+                    .map(|canonical| back(types, canonical));
                 show(context, read.chain(written).collect())
             }
             (Some(from), Some(to)) => {
                 let (from, to) = ((system(&from)?.types)(), (system(&to)?.types)());
                 let natives = from.natives().into_iter();
-                show(context, natives.map(|native| way(from, Some(to), &native)).collect())
+                show(
+                    context,
+                    natives.map(|native| way(from, Some(to), &native)).collect(),
+                )
             }
         }
     }
@@ -75,12 +85,17 @@ fn list_systems(context: &Context) -> Done {
             }))
         });
     }
-    context.screen.listing(["SYSTEM", "SOURCE", "TARGET", "URLS"], lines)
+    context
+        .screen
+        .listing(["SYSTEM", "SOURCE", "TARGET", "URLS"], lines)
 }
 
 /// The way of a native type to the canonical one, and on to a target's if there is one.
 fn way(from: &dyn TypeMap, to: Option<&dyn TypeMap>, native: &str) -> Way {
-    let mut way = Way { source: native.to_owned(), ..Way::default() };
+    let mut way = Way {
+        source: native.to_owned(),
+        ..Way::default()
+    };
     let canonical = match from.to_canonical(native) {
         Ok(mapping) => {
             way.take(mapping.fidelity, mapping.reason);
@@ -121,7 +136,11 @@ fn back(to: &dyn TypeMap, canonical: CanonicalType) -> Way {
 impl Way {
     /// Adds a leg; the way is as true as its worst leg.
     fn take(&mut self, fidelity: Fidelity, reason: Option<String>) {
-        let rank = |word: &str| ["", "exact", "widening", "lossy"].iter().position(|w| *w == word);
+        let rank = |word: &str| {
+            ["", "exact", "widening", "lossy"]
+                .iter()
+                .position(|w| *w == word)
+        };
         let word = fidelity.to_string();
         if rank(&word) > rank(&self.mapping) {
             self.mapping = word;
@@ -145,7 +164,15 @@ fn show(context: &Context, ways: Vec<Way>) -> Done {
     }
     context.screen.listing(
         ["SOURCE", "CANONICAL", "ARROW", "TARGET", "MAPPING", "WHY"],
-        ways.into_iter()
-            .map(|way| [way.source, way.canonical, way.arrow, way.target, way.mapping, way.reason]),
+        ways.into_iter().map(|way| {
+            [
+                way.source,
+                way.canonical,
+                way.arrow,
+                way.target,
+                way.mapping,
+                way.reason,
+            ]
+        }),
     )
 }

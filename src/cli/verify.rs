@@ -30,12 +30,17 @@ impl Verify {
         let session = context.session()?;
         let default = session.config().defaults().to.as_deref();
         let target = TableName::parse(&request::complete(&self.target, default))?;
-        let against = if self.stored { Against::Stored } else { Against::Source };
+        let against = if self.stored {
+            Against::Stored
+        } else {
+            Against::Source
+        };
         let progress = Arc::new(Progress::new(context.screen));
         let (trigger, interrupt) = Interrupt::new();
         let stopping = progress::fire_when_stopped(context, &progress, trigger);
-        let verification =
-            session.verify(&target, against, Arc::clone(&progress) as _, interrupt).await;
+        let verification = session
+            .verify(&target, against, Arc::clone(&progress) as _, interrupt)
+            .await;
         stopping.abort();
         progress.finish();
         show(context, &verification?)
@@ -50,19 +55,29 @@ fn show(context: &Context, verification: &Verification) -> Done {
         let target = &verification.target;
         let against = &verification.against;
         let (there, here) = (verification.source_rows, verification.target_rows);
-        let word = if verification.equal() { "Equal" } else { "Different" };
-        screen.line(format_args!(
+        let word = if verification.equal() {
+            "Equal"
+        } else {
+            "Different"
+        };
+        screen.report(format_args!(
             "{word}: {target} has {}, {against} has {}. {}.",
             figures::counted(here, "row"),
             figures::counted(there, "row"),
             figures::duration(verification.millis)
         ))?;
-        verification.differences.iter().try_for_each(|difference| screen.line(line(difference)))?;
+        verification
+            .differences
+            .iter()
+            .try_for_each(|difference| screen.report(line(difference)))?;
     }
     if verification.equal() {
         return Ok(());
     }
-    let message = format!("{} differs from {}", verification.target, verification.against);
+    let message = format!(
+        "{} differs from {}",
+        verification.target, verification.against
+    );
     Err(Error::new(ErrorKind::Verify, message)
         .hint("offload it again with --reset to replace what is there")
         .into())
@@ -73,6 +88,13 @@ fn line(difference: &Difference) -> String {
         "" => "the whole table",
         partition => partition,
     };
-    let column = difference.column.as_deref().map(|column| format!(", column \"{column}\""));
-    format!("  {partition}{}: {}", column.unwrap_or_default(), difference.detail)
+    let column = difference
+        .column
+        .as_deref()
+        .map(|column| format!(", column \"{column}\""));
+    format!(
+        "  {partition}{}: {}",
+        column.unwrap_or_default(),
+        difference.detail
+    )
 }

@@ -34,7 +34,9 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes the folder, or clears it of an earlier demo.
     pub(super) fn prepare(path: &Path, screen: Screen) -> Result<Self> {
-        let folder = Self { path: path.to_owned() };
+        let folder = Self {
+            path: path.to_owned(),
+        };
         if folder.is_marked() {
             screen.remark(format_args!(
                 "Found an earlier demo in {}; starting anew.",
@@ -58,7 +60,9 @@ impl Folder {
     pub(super) fn existing(path: Option<&Path>) -> Result<Self> {
         let here = [Path::new("."), Path::new(FOLDER)];
         let candidates = path.map_or(here.to_vec(), |path| vec![path]);
-        let mut folders = candidates.into_iter().map(|path| Self { path: path.to_owned() });
+        let mut folders = candidates.into_iter().map(|path| Self {
+            path: path.to_owned(),
+        });
         folders.find(Self::is_marked).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, "There is no demo here")
                 .hint("make one: goe demo; or name its folder: --folder FOLDER")
@@ -81,8 +85,11 @@ impl Folder {
             Io::AlreadyExists | Io::NotADirectory => ErrorKind::AlreadyExists,
             _ => ErrorKind::Load,
         };
-        Error::new(kind, format!("The folder {} can't be used: {error}", self.path.display()))
-            .hint("name another folder: goe demo --folder tour")
+        Error::new(
+            kind,
+            format!("The folder {} can't be used: {error}", self.path.display()),
+        )
+        .hint("name another folder: goe demo --folder tour")
     }
 
     fn is_marked(&self) -> bool {
@@ -102,7 +109,9 @@ impl Folder {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|name| is_made(name)) else { continue };
+            let Some(name) = name.to_str().filter(|name| is_made(name)) else {
+                continue;
+            };
             let path = self.path.join(name);
             if entry.file_type()?.is_dir() {
                 fs::remove_dir_all(path)?;
@@ -161,6 +170,9 @@ mod tests {
         let refused = Folder::prepare(root.path(), screen).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
-        assert_eq!(Folder::prepare(&file, screen).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(
+            Folder::prepare(&file, screen).unwrap_err().kind(),
+            ErrorKind::AlreadyExists
+        );
     }
 }

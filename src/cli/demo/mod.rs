@@ -22,8 +22,10 @@ const FOLDER: &str = "goe-demo";
 
 /// Make a small shop, and offload it into a lake, step by step
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  goe demo\n  goe demo --scale 0.01 --folder /tmp/tour\n  \
-    goe demo --add-newer   in the demo's folder: add the orders of January 1999")]
+#[command(
+    after_help = "Examples:\n  goe demo\n  goe demo --scale 0.01 --folder /tmp/tour\n  \
+    goe demo --add-newer   in the demo's folder: add the orders of January 1999"
+)]
 pub(super) struct Demo {
     /// How much data, in gigabytes of text: 0.1 has 150,000 orders
     #[arg(long, default_value_t = 0.1, value_parser = scale)]
@@ -38,7 +40,11 @@ pub(super) struct Demo {
 
 fn scale(text: &str) -> Result<f64, String> {
     let scale: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
-    if scale >= 0.001 && scale <= 100.0 { Ok(scale) } else { Err("write 0.001 to 100".to_owned()) }
+    if scale >= 0.001 && scale <= 100.0 {
+        Ok(scale)
+    } else {
+        Err("write 0.001 to 100".to_owned())
+    }
 }
 
 impl Demo {
@@ -56,7 +62,7 @@ impl Demo {
         let folder = Folder::existing(self.folder.as_deref())?;
         let added = blocking(move || shop::add_newer(&folder.path().join(shop::FILE))).await?;
         let [orders, items] = added.map(super::figures::count);
-        context.screen.line(format_args!(
+        context.screen.report(format_args!(
             "Added {orders} orders of January 1999 to the shop, with {items} lines."
         ))
     }
@@ -70,25 +76,31 @@ impl Demo {
         for line in script::LINES {
             show_and_run(line, context).await?;
         }
-        context.screen.line(script::ending(path))
+        context.screen.report(script::ending(path))
     }
 
     async fn build(&self, folder: &Folder, context: &Context) -> Done {
         let shown = folder.path().display();
-        context.screen.line(format_args!(
+        context.screen.report(format_args!(
             "Making a shop with TPC-H data, scale {}, in {shown}/{}",
             self.scale,
             shop::FILE
         ))?;
-        let (file, scale, quiet) = (folder.path().join(shop::FILE), self.scale, context.screen.quiet);
+        let (file, scale, quiet) = (
+            folder.path().join(shop::FILE),
+            self.scale,
+            context.screen.quiet,
+        );
         blocking(move || shop::build(&file, scale, quiet)).await?;
         folder.configure()?;
-        context.screen.line(script::beginning(folder.path()))
+        context.screen.report(script::beginning(folder.path()))
     }
 }
 
 /// Does what would keep a thread.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::internal(format!("The demo broke off: {error}")))?
 }
@@ -96,9 +108,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 /// Prints a line as a person would type it, and then does what it says.
 async fn show_and_run(line: &Line, context: &Context) -> Done {
     match line {
-        Line::Say(text) => context.screen.line(format_args!("\n{text}")),
+        Line::Say(text) => context.screen.report(format_args!("\n{text}")),
         Line::Do(command) => {
-            context.screen.line(format_args!("\n$ {command}"))?;
+            context.screen.report(format_args!("\n$ {command}"))?;
             let words = script::words(command);
             let mut cli = Cli::try_parse_from(&words)
                 .map_err(|error| Error::internal(format!("{command}: {error}")))?;

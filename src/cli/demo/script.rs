@@ -19,21 +19,31 @@ pub(super) const LINES: &[Line] = &[
     Do("goe preview shop.main.lineitem --to lake.tpch.lineitem \
         --select \"l_orderkey, l_linenumber, l_quantity, l_extendedprice, l_shipdate\" \
         --partition-by \"month(l_shipdate)\" --limit 5"),
-    Say("A whole table, and two that are covered up to a day, partitioned by month. \
-         Nothing is\nvisible before it is proved equal:"),
+    Say(
+        "A whole table, and two that are covered up to a day, partitioned by month. \
+         Nothing is\nvisible before it is proved equal:",
+    ),
     Do("goe offload shop.main.customer --to lake.tpch.customer -x"),
-    Do("goe offload shop.main.orders --to lake.tpch.orders --partition-by \"month(o_orderdate)\" \
-        --incremental-by o_orderdate --until \"DATE '1999-01-01'\" -x"),
-    Do("goe offload shop.main.lineitem --to lake.tpch.lineitem --partition-by \"month(l_shipdate)\" \
-        --incremental-by l_shipdate --until \"DATE '1999-01-01'\" -x"),
+    Do(
+        "goe offload shop.main.orders --to lake.tpch.orders --partition-by \"month(o_orderdate)\" \
+        --incremental-by o_orderdate --until \"DATE '1999-01-01'\" -x",
+    ),
+    Do(
+        "goe offload shop.main.lineitem --to lake.tpch.lineitem --partition-by \"month(l_shipdate)\" \
+        --incremental-by l_shipdate --until \"DATE '1999-01-01'\" -x",
+    ),
     Do("goe verify lake.tpch.orders"),
     Do("goe verify lake.tpch.lineitem"),
     Say("A month later the shop has newer orders; the same commands take only those:"),
     Do("goe demo --add-newer"),
-    Do("goe offload shop.main.orders --to lake.tpch.orders --partition-by \"month(o_orderdate)\" \
-        --incremental-by o_orderdate --until \"DATE '1999-02-01'\" -x"),
-    Do("goe offload shop.main.lineitem --to lake.tpch.lineitem --partition-by \"month(l_shipdate)\" \
-        --incremental-by l_shipdate --until \"DATE '1999-02-01'\" -x"),
+    Do(
+        "goe offload shop.main.orders --to lake.tpch.orders --partition-by \"month(o_orderdate)\" \
+        --incremental-by o_orderdate --until \"DATE '1999-02-01'\" -x",
+    ),
+    Do(
+        "goe offload shop.main.lineitem --to lake.tpch.lineitem --partition-by \"month(l_shipdate)\" \
+        --incremental-by l_shipdate --until \"DATE '1999-02-01'\" -x",
+    ),
     Do("goe verify lake.tpch.orders"),
     Do("goe verify lake.tpch.lineitem"),
     Say("Both sides in one query:"),
@@ -46,7 +56,10 @@ pub(super) const LINES: &[Line] = &[
 
 /// What a person types first, for all that follows to work when pasted.
 pub(super) fn beginning(folder: &Path) -> String {
-    let mut text = format!("\n$ cd {}", super::super::request::shell_line(&[folder.display().to_string()]));
+    let mut text = format!(
+        "\n$ cd {}",
+        super::super::request::shell_line(&[folder.display().to_string()])
+    );
     if let Some(program) = program_folder() {
         text = format!("{text}\n$ export PATH={program}:\"$PATH\"");
     }

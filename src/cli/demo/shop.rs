@@ -40,13 +40,19 @@ pub(super) fn build(file: &Path, scale: f64, quiet: bool) -> Result<()> {
 /// Adds January 1999, and gives the numbers of orders and of lines.
 pub(super) fn add_newer(file: &Path) -> Result<[u64; 2]> {
     if !file.is_file() {
-        return Err(Error::new(ErrorKind::NotFound, format!("There is no {}", file.display()))
-            .hint("make the demo again: goe demo"));
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("There is no {}", file.display()),
+        )
+        .hint("make the demo again: goe demo"));
     }
     let mut database = Connection::open(file).map_err(|error| failed(file, error))?;
     if count_newer(&database).map_err(|error| failed(file, error))?[0] > 0 {
-        return Err(Error::new(ErrorKind::AlreadyExists, "The shop has orders of January 1999 already")
-            .hint("make the demo again to begin anew: goe demo"));
+        return Err(Error::new(
+            ErrorKind::AlreadyExists,
+            "The shop has orders of January 1999 already",
+        )
+        .hint("make the demo again to begin anew: goe demo"));
     }
     let added = database.transaction().and_then(|transaction| {
         transaction.execute_batch(NEWER)?;
@@ -66,7 +72,11 @@ fn count_newer(database: &Connection) -> rusqlite::Result<[u64; 2]> {
 }
 
 fn failed(file: &Path, error: rusqlite::Error) -> Error {
-    Error::new(ErrorKind::Load, format!("The shop {} failed", file.display())).caused_by(error)
+    Error::new(
+        ErrorKind::Load,
+        format!("The shop {} failed", file.display()),
+    )
+    .caused_by(error)
 }
 
 fn bar(scale: f64, quiet: bool) -> ProgressBar {
@@ -76,7 +86,11 @@ fn bar(scale: f64, quiet: bool) -> ProgressBar {
     let rows = ORDERS * scale * (1.0 + LINES_PER_ORDER);
     let style = ProgressStyle::with_template("{prefix} [{bar:25}] {human_pos} rows, eta {eta}");
     let bar = ProgressBar::new(rows as u64).with_prefix(FILE);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+    bar.set_style(
+        style
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> "),
+    );
     bar
 }
 
@@ -87,7 +101,12 @@ fn fill(file: &Path, scale: f64, bar: &ProgressBar) -> rusqlite::Result<()> {
     database.execute_batch(SCHEMA)?;
     let distributions = Distributions::static_default();
     let text = TextPool::new(TEXT_BYTES, distributions);
-    let data = Data { scale, distributions, text: &text, bar };
+    let data = Data {
+        scale,
+        distributions,
+        text: &text,
+        bar,
+    };
     let transaction = database.transaction()?;
     data.nations(&transaction)?;
     data.customers(&transaction)?;
@@ -226,16 +245,33 @@ mod tests {
         build(&file, 0.002, true).unwrap();
         let [orders, items] = add_newer(&file).unwrap();
         assert!(orders > 10 && items > orders);
-        assert_eq!(add_newer(&file).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(
+            add_newer(&file).unwrap_err().kind(),
+            ErrorKind::AlreadyExists
+        );
 
         let database = Connection::open(&file).unwrap();
-        let one = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        let one = |sql: &str| {
+            database
+                .query_row(sql, [], |row| row.get::<_, i64>(0))
+                .unwrap()
+        };
         assert_eq!(one("SELECT count(*) FROM nation"), 25);
         assert_eq!(one("SELECT count(*) FROM customer"), 300);
-        assert_eq!(one("SELECT count(*) FROM orders WHERE o_orderdate < '1999-01-01'"), 3000);
-        assert_eq!(one("SELECT count(*) FROM orders WHERE o_orderdate >= '1999-02-01'"), 0);
-        assert_eq!(one("SELECT count(*) FROM lineitem WHERE l_shipdate >= '1999-02-01'"), 0);
-        let lone = "SELECT count(*) FROM lineitem WHERE l_orderkey NOT IN (SELECT o_orderkey FROM orders)";
+        assert_eq!(
+            one("SELECT count(*) FROM orders WHERE o_orderdate < '1999-01-01'"),
+            3000
+        );
+        assert_eq!(
+            one("SELECT count(*) FROM orders WHERE o_orderdate >= '1999-02-01'"),
+            0
+        );
+        assert_eq!(
+            one("SELECT count(*) FROM lineitem WHERE l_shipdate >= '1999-02-01'"),
+            0
+        );
+        let lone =
+            "SELECT count(*) FROM lineitem WHERE l_orderkey NOT IN (SELECT o_orderkey FROM orders)";
         assert_eq!(one(lone), 0);
         // Every price has two digits at most: its double is the one that its text names.
         let odd = "SELECT count(*) FROM orders WHERE CAST(printf('%.2f', o_totalprice) AS REAL) <> o_totalprice";

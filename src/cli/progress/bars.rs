@@ -27,7 +27,10 @@ struct Bar {
 
 impl Bars {
     pub(super) fn new() -> Self {
-        Self { screen: MultiProgress::new(), runs: Mutex::default() }
+        Self {
+            screen: MultiProgress::new(),
+            runs: Mutex::default(),
+        }
     }
 
     pub(super) fn remark(&self, text: &str) {
@@ -47,7 +50,14 @@ impl Bars {
                 let bar = self.screen.add(Bar::new(target));
                 bar.enable_steady_tick(TICK);
                 let began = Instant::now();
-                runs.insert(run.clone(), Bar { bar, began, step: String::new() });
+                runs.insert(
+                    run.clone(),
+                    Bar {
+                        bar,
+                        began,
+                        step: String::new(),
+                    },
+                );
             }
             Event::RunFinished { run, .. } => {
                 if let Some(bar) = runs.remove(run) {
@@ -83,19 +93,28 @@ impl Bar {
                 self.step = format!("{step}{}", chunk.unwrap_or_default());
                 self.bar.set_message(self.step.clone());
             }
-            Event::Planned { rows: Some(rows), .. } => {
+            Event::Planned {
+                rows: Some(rows), ..
+            } => {
                 self.bar.set_length(*rows);
                 self.bar.set_style(style(
                     "{prefix} [{bar:25}] {human_pos}/{human_len} rows, {msg}, eta {eta}",
                 ));
             }
-            Event::Progress { chunk, chunks, rows, bytes, .. } => {
+            Event::Progress {
+                chunk,
+                chunks,
+                rows,
+                bytes,
+                ..
+            } => {
                 // The length is an estimate; a bar never overflows.
                 if self.bar.length().is_some_and(|length| length < *rows) {
                     self.bar.set_length(*rows);
                 }
                 self.bar.set_position(*rows);
-                self.bar.set_message(self.figures(*chunk, *chunks, *rows, *bytes));
+                self.bar
+                    .set_message(self.figures(*chunk, *chunks, *rows, *bytes));
             }
             _ => {}
         }
@@ -116,5 +135,7 @@ impl Bar {
 /// A style of fixed text, which therefore is right.
 fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template);
-    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    style
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }

@@ -21,7 +21,11 @@ pub(in crate::cli) struct Lines {
 impl Lines {
     pub(super) fn new(screen: Screen) -> Self {
         let now = Instant::now();
-        Self { screen, began: now, last: Mutex::new(now) }
+        Self {
+            screen,
+            began: now,
+            last: Mutex::new(now),
+        }
     }
 
     pub(super) fn remark(&self, text: &str) {
@@ -50,9 +54,26 @@ impl Lines {
 /// An event as a line, if it is worth one.
 fn describe(event: &Event, elapsed: Duration) -> Option<String> {
     Some(match event {
-        Event::RunStarted { run, source, target, .. } => format!("{source} to {target}, run {run}"),
-        Event::Planned { chunks, rows, bytes, .. } => planned(*chunks, *rows, *bytes),
-        Event::Progress { chunk, chunks, rows, rows_expected, bytes, .. } => {
+        Event::RunStarted {
+            run,
+            source,
+            target,
+            ..
+        } => format!("{source} to {target}, run {run}"),
+        Event::Planned {
+            chunks,
+            rows,
+            bytes,
+            ..
+        } => planned(*chunks, *rows, *bytes),
+        Event::Progress {
+            chunk,
+            chunks,
+            rows,
+            rows_expected,
+            bytes,
+            ..
+        } => {
             let of = rows_expected.map(|rows| format!(" of about {}", figures::count(rows)));
             let speed = *rows as f64 / elapsed.as_secs_f64().max(0.001);
             let memory = peak_memory().map(|bytes| format!(", peak {}", figures::bytes(bytes)));
@@ -65,12 +86,22 @@ fn describe(event: &Event, elapsed: Duration) -> Option<String> {
                 memory.unwrap_or_default()
             )
         }
-        Event::StepFinished { step, chunk, millis, .. } => {
+        Event::StepFinished {
+            step,
+            chunk,
+            millis,
+            ..
+        } => {
             let chunk = chunk.map(|chunk| format!(" chunk {chunk}"));
             let time = figures::duration(*millis);
             format!("  {step}{}: {time}", chunk.unwrap_or_default())
         }
-        Event::ChunkPublished { chunk, rows, version, .. } => {
+        Event::ChunkPublished {
+            chunk,
+            rows,
+            version,
+            ..
+        } => {
             let rows = figures::counted(*rows, "row");
             format!("  chunk {chunk} is visible: {rows}, version {version}")
         }
@@ -84,5 +115,9 @@ pub(super) fn planned(chunks: u32, rows: Option<u64>, bytes: Option<u64>) -> Str
     let chunks = figures::counted(u64::from(chunks), "chunk");
     let rows = rows.map(|rows| format!(", about {}", figures::counted(rows, "row")));
     let bytes = bytes.map(|bytes| format!(", about {}", figures::bytes(bytes)));
-    format!("  {chunks}{}{}", rows.unwrap_or_default(), bytes.unwrap_or_default())
+    format!(
+        "  {chunks}{}{}",
+        rows.unwrap_or_default(),
+        bytes.unwrap_or_default()
+    )
 }

@@ -58,7 +58,10 @@ impl Sql {
 fn read_file(file: &std::path::Path) -> Result<String> {
     std::fs::read_to_string(file).map_err(|error| {
         let shown = Error::from(error);
-        Error::new(shown.kind(), format!("{} can't be read: {shown}", file.display()))
+        Error::new(
+            shown.kind(),
+            format!("{} can't be read: {shown}", file.display()),
+        )
     })
 }
 
@@ -80,8 +83,11 @@ async fn execute(session: &Session, context: &Context, statement: &str) -> Done 
     }
     let count = rows.finish()?;
     if context.screen.format == Format::Text && io::stderr().is_terminal() {
-        let time = figures::duration(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
-        context.screen.remark(format_args!("{}, {time}", figures::counted(count, "row")));
+        let time =
+            figures::duration(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        context
+            .screen
+            .remark(format_args!("{}, {time}", figures::counted(count, "row")));
     }
     Ok(())
 }

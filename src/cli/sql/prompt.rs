@@ -24,11 +24,57 @@ use crate::session::Session;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 const KEYWORDS: &[&str] = &[
-    "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "HAVING", "LIMIT", "JOIN", "LEFT JOIN",
-    "INNER JOIN", "FULL JOIN", "CROSS JOIN", "ON", "USING", "AND", "OR", "NOT", "NULL", "IS", "IN",
-    "LIKE", "BETWEEN", "EXISTS", "CASE", "WHEN", "THEN", "ELSE", "END", "AS", "DISTINCT", "UNION ALL",
-    "EXCEPT", "INTERSECT", "WITH", "CAST", "DATE", "TIMESTAMP", "INTERVAL", "EXPLAIN", "DESCRIBE",
-    "SHOW TABLES", "VALUES", "COUNT", "SUM", "MIN", "MAX", "AVG", "ASC", "DESC", "OVER", "PARTITION BY",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP BY",
+    "ORDER BY",
+    "HAVING",
+    "LIMIT",
+    "JOIN",
+    "LEFT JOIN",
+    "INNER JOIN",
+    "FULL JOIN",
+    "CROSS JOIN",
+    "ON",
+    "USING",
+    "AND",
+    "OR",
+    "NOT",
+    "NULL",
+    "IS",
+    "IN",
+    "LIKE",
+    "BETWEEN",
+    "EXISTS",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "END",
+    "AS",
+    "DISTINCT",
+    "UNION ALL",
+    "EXCEPT",
+    "INTERSECT",
+    "WITH",
+    "CAST",
+    "DATE",
+    "TIMESTAMP",
+    "INTERVAL",
+    "EXPLAIN",
+    "DESCRIBE",
+    "SHOW TABLES",
+    "VALUES",
+    "COUNT",
+    "SUM",
+    "MIN",
+    "MAX",
+    "AVG",
+    "ASC",
+    "DESC",
+    "OVER",
+    "PARTITION BY",
 ];
 
 const HELP: &str = "End a statement with a semicolon. Tab completes keywords, connections and \
@@ -54,7 +100,10 @@ type Prompt<'s> = Editor<Assistant<'s>, FileHistory>;
 
 fn editor(session: &Session) -> Result<Prompt<'_>> {
     let mut editor = Editor::new().map_err(|error| failed(&error))?;
-    editor.set_helper(Some(Assistant { session, tables: RefCell::default() }));
+    editor.set_helper(Some(Assistant {
+        session,
+        tables: RefCell::default(),
+    }));
     Ok(editor)
 }
 
@@ -90,7 +139,9 @@ fn save_history(editor: &mut Prompt<'_>, file: &Path, context: &Context) {
         .map_err(ReadlineError::Io)
         .and_then(|()| editor.save_history(file));
     if let Err(error) = saved {
-        context.screen.remark(format_args!("The history can't be kept: {error}"));
+        context
+            .screen
+            .remark(format_args!("The history can't be kept: {error}"));
     }
 }
 
@@ -119,10 +170,15 @@ impl Assistant<'_> {
             None if word.is_empty() => return Vec::new(),
             None => {
                 let connections = connections.iter().map(|name| format!("{name}."));
-                connections.chain(KEYWORDS.iter().map(|word| (*word).to_owned())).collect()
+                connections
+                    .chain(KEYWORDS.iter().map(|word| (*word).to_owned()))
+                    .collect()
             }
         };
-        known.into_iter().filter(|name| name.to_lowercase().starts_with(&lower)).collect()
+        known
+            .into_iter()
+            .filter(|name| name.to_lowercase().starts_with(&lower))
+            .collect()
     }
 
     fn tables_of(&self, connection: &str) -> Vec<String> {
@@ -132,18 +188,26 @@ impl Assistant<'_> {
         let listing = tables::entries(self.session.connections(), connection);
         let listed = Handle::current().block_on(tokio::time::timeout(PATIENCE, listing));
         // A connection that does not answer completes nothing; a query will say why.
-        let Ok(Ok(entries)) = listed else { return Vec::new() };
-        let name = |schema: &str, table: &str| TableName::new(connection, schema, table).to_string();
-        let names = entries.iter().map(|entry| name(&entry.schema, &entry.table));
+        let Ok(Ok(entries)) = listed else {
+            return Vec::new();
+        };
+        let name =
+            |schema: &str, table: &str| TableName::new(connection, schema, table).to_string();
+        let names = entries
+            .iter()
+            .map(|entry| name(&entry.schema, &entry.table));
         let names: Vec<String> = names.collect();
-        self.tables.borrow_mut().insert(connection.to_owned(), names.clone());
+        self.tables
+            .borrow_mut()
+            .insert(connection.to_owned(), names.clone());
         names
     }
 }
 
 /// Whether a word has got beyond a connection's name and its dot.
 fn is_within(word: &str, connection: &str) -> bool {
-    word.strip_prefix(connection).is_some_and(|rest| rest.starts_with('.'))
+    word.strip_prefix(connection)
+        .is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// Where the word that ends at a position begins.
@@ -193,7 +257,12 @@ mod tests {
 
     #[test]
     fn the_word_under_the_cursor_is_found() {
-        let table = [("SEL", 0), ("SELECT co", 7), ("SELECT count(a", 13), ("FROM lake.tp", 5)];
+        let table = [
+            ("SEL", 0),
+            ("SELECT co", 7),
+            ("SELECT count(a", 13),
+            ("FROM lake.tp", 5),
+        ];
         for (line, start) in table {
             assert_eq!(word_start(line, line.len()), start, "{line}");
         }

@@ -5,8 +5,12 @@
 pub(super) fn split(text: &str) -> Vec<String> {
     let (mut statements, rest) = scan(text);
     statements.push(rest);
-    let statements = statements.into_iter().map(|statement| statement.trim().to_owned());
-    statements.filter(|statement| !is_blank(statement)).collect()
+    let statements = statements
+        .into_iter()
+        .map(|statement| statement.trim().to_owned());
+    statements
+        .filter(|statement| !is_blank(statement))
+        .collect()
 }
 
 /// Whether a text ends with a semicolon outside quotes and comments, or says nothing at all.
