@@ -2,6 +2,7 @@
 //! slices that it remembers, and proved equal before anyone sees them.
 
 pub mod backend;
+pub mod cli;
 pub mod config;
 mod error;
 pub mod frontend;

@@ -1,0 +1,209 @@
+//! The terminal's face: arguments in, one command run, an exit code out.
+//!
+//! One file per command, each with its arguments and a `run`. Results go to standard output,
+//! everything else to standard error. Nothing is written to a system without `-x`.
+
+mod clean;
+mod completions;
+mod connect;
+mod demo;
+mod describe;
+mod figures;
+mod help;
+mod history;
+mod offload;
+mod plan;
+mod preview;
+mod progress;
+mod request;
+mod rows;
+mod screen;
+mod signals;
+mod sql;
+mod stop;
+mod tables;
+mod types;
+mod verify;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::session::Session;
+use screen::{Format, Screen};
+use signals::Signals;
+use stop::{Done, Stop};
+
+/// Stack of a worker thread in bytes: the planner recurses deeply where nothing is optimised.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Copies tables out of databases into analytics systems: typed, in parallel, remembered, proved.
+#[derive(Debug, Parser)]
+#[command(
+    name = "goe",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Start with:  goe demo\nMore help:   goe help COMMAND, goe help connections, \
+                        goe help exit-codes"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+struct Global {
+    /// Read this file instead of the nearest goe.toml
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "GOE_CONFIG",
+        help_heading = "Global"
+    )]
+    config: Option<PathBuf>,
+    /// How results are written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        help_heading = "Global"
+    )]
+    output: Format,
+    /// Say nothing but errors, and what was asked for
+    #[arg(short, long, global = true, help_heading = "Global")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Connect(connect::Connect),
+    Tables(tables::Tables),
+    Describe(describe::Describe),
+    Preview(preview::Preview),
+    Plan(plan::Plan),
+    Offload(offload::Offload),
+    Verify(verify::Verify),
+    History(history::History),
+    Clean(clean::Clean),
+    Types(types::Types),
+    Sql(sql::Sql),
+    Completions(completions::Completions),
+    Help(help::Help),
+}
+
+/// What every command is given.
+struct Context {
+    config_file: Option<PathBuf>,
+    screen: Screen,
+    signals: Signals,
+    /// The arguments as they were written, the program's name first.
+    line: Vec<String>,
+}
+
+impl Context {
+    fn config(&self) -> Result<Config> {
+        match &self.config_file {
+            Some(file) => Config::read(file),
+            None => Config::load(Path::new(".")),
+        }
+    }
+
+    fn session(&self) -> Result<Session> {
+        Session::new(self.config()?)
+    }
+}
+
+/// Parses the program's arguments, runs the command and gives its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&line) {
+        Ok(cli) => cli,
+        Err(error) => return stop::report_usage(&error, &line),
+    };
+    let format = cli.global.output;
+    let line = line
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    match start(cli, line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => stop.report(format),
+    }
+}
+
+fn start(cli: Cli, line: Vec<String>) -> Done {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .map_err(|error| Error::internal(format!("No threads can be started: {error}")))?;
+    let outcome = runtime.block_on(async {
+        let signals = Signals::listen()?;
+        run(cli, line, signals).await
+    });
+    // A read that still blocks must not keep the program.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn run(cli: Cli, line: Vec<String>, signals: Signals) -> Done {
+    let screen = Screen::new(cli.global.output, cli.global.quiet);
+    if cli.global.output == Format::Csv && !matches!(cli.command, Command::Sql(_)) {
+        return Err(Error::usage("Only goe sql writes CSV")
+            .hint("use --output json")
+            .into());
+    }
+    let context = Context {
+        config_file: cli.global.config,
+        screen,
+        signals,
+        line,
+    };
+    dispatch(cli.command, &context).await
+}
+
+async fn dispatch(command: Command, context: &Context) -> Done {
+    match command {
+        // These stop in their own way.
+        Command::Demo(demo) => demo.run(context).await,
+        Command::Offload(offload) => offload.run(context).await,
+        Command::Verify(verify) => verify.run(context).await,
+        Command::Sql(sql) => sql.run(context).await,
+        Command::Connect(connect) => stoppable(context, connect.run(context)).await,
+        Command::Tables(tables) => stoppable(context, tables.run(context)).await,
+        Command::Describe(describe) => stoppable(context, describe.run(context)).await,
+        Command::Preview(preview) => stoppable(context, preview.run(context)).await,
+        Command::Plan(plan) => stoppable(context, plan.run(context)).await,
+        Command::Clean(clean) => stoppable(context, clean.run(context)).await,
+        Command::History(history) => history.run(context),
+        Command::Types(types) => types.run(context),
+        Command::Completions(completions) => completions.run(context),
+        Command::Help(help) => help.run(context),
+    }
+}
+
+/// Runs a command until it ends or a signal comes; what it had begun is dropped then.
+async fn stoppable(context: &Context, command: impl Future<Output = Done>) -> Done {
+    tokio::select! {
+        done = command => done,
+        () = context.signals.stopped() => Err(Stop::interrupted()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

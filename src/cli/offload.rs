@@ -1,0 +1,95 @@
+//! `goe offload`: the main job.
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::progress::{self, Progress};
+use super::request::{Request, shell_line};
+use super::stop::Done;
+use super::{Context, figures, plan};
+use crate::run::{Interrupt, Outcome};
+
+/// Copy a table into a target, prove it equal, and only then make it visible
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  goe offload shop.main.orders --to lake.tpch.orders\n  \
+    goe offload shop.main.orders --to lake.tpch.orders -x\n  \
+    goe offload pg.public.orders --to lake.tpch.orders --partition-by 'month(o_orderdate)' \\\n      \
+    --incremental-by o_orderdate --until \"DATE '1999-01-01'\" --parallel 4 -x\n\n\
+    Without -x nothing is written: the plan is shown."
+)]
+pub(super) struct Offload {
+    #[command(flatten)]
+    request: Request,
+    /// Do it
+    #[arg(short = 'x', long, visible_alias = "yes")]
+    execute: bool,
+}
+
+impl Offload {
+    pub(super) async fn run(self, context: &Context) -> Done {
+        if self.execute {
+            self.execute(context).await
+        } else {
+            super::stoppable(context, self.explain(context)).await
+        }
+    }
+
+    async fn explain(&self, context: &Context) -> Done {
+        let session = context.session()?;
+        let offload = self.request.offload(session.config())?;
+        plan::show(context, &session.plan(&offload).await?)?;
+        let line = shell_line(&context.line);
+        if !context.screen.is_json() {
+            context.screen.line(format_args!(
+                "\nNothing was written. This does it:\n  {line} -x"
+            ))?;
+        }
+        Ok(())
+    }
+
+    async fn execute(&self, context: &Context) -> Done {
+        let session = context.session()?;
+        let offload = self.request.offload(session.config())?;
+        let progress = Arc::new(Progress::new(context.screen));
+        let (trigger, interrupt) = Interrupt::new();
+        let stopping = progress::fire_when_stopped(context, &progress, trigger);
+        let outcome = session
+            .offload(&offload, Arc::clone(&progress) as _, interrupt)
+            .await;
+        stopping.abort();
+        progress.finish();
+        show(context, &outcome?)
+    }
+}
+
+fn show(context: &Context, outcome: &Outcome) -> Done {
+    let screen = context.screen;
+    if screen.is_json() {
+        return screen.json(&progress::summary(outcome));
+    }
+    let target = &outcome.target;
+    if let Some(reason) = &outcome.nothing_to_do {
+        return screen.report(format_args!("Nothing to do for {target}: {reason}"));
+    }
+    let rows = figures::counted(outcome.rows, "row");
+    let version = outcome
+        .version
+        .as_deref()
+        .map(|version| format!(" (version {version})"));
+    let files = figures::counted(outcome.files as u64, "file");
+    let bytes = figures::bytes(outcome.bytes);
+    let time = figures::duration(outcome.millis);
+    screen.report(format_args!(
+        "Offloaded {rows} to {target}{}: {files}, {bytes}, {time}.",
+        version.unwrap_or_default()
+    ))?;
+    if outcome.rows_removed > 0 {
+        let removed = figures::counted(outcome.rows_removed, "row");
+        screen.report(format_args!("Replaced {removed} that had been there."))?;
+    }
+    screen.report(&outcome.proof)?;
+    screen.remark(format_args!("Run {}", outcome.run));
+    Ok(())
+}

@@ -1,0 +1,270 @@
+//! The flags of preview, plan and offload, and the offload that they mean.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueHint};
+
+use crate::config::{Config, parse_bytes};
+use crate::error::{Error, Result};
+use crate::offload::{Offload, OffloadSpec, VerifyLevel};
+use crate::schema::TableName;
+
+/// What to offload, and how.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Request {
+    /// The source: CONNECTION.SCHEMA.TABLE, or URL#SCHEMA.TABLE
+    #[arg(value_name = "SOURCE")]
+    from: String,
+    /// The target: CONNECTION.SCHEMA.TABLE, or URL#SCHEMA.TABLE
+    #[arg(long, value_name = "TARGET")]
+    to: Option<String>,
+    /// Only the rows for which this is true
+    #[arg(long = "where", value_name = "SQL")]
+    filter: Option<String>,
+    /// These columns and expressions instead of all columns
+    #[arg(long, value_name = "SQL")]
+    select: Option<String>,
+    /// Partition the target by columns, or by year(), month(), day() of one
+    #[arg(long, value_name = "EXPRESSION")]
+    partition_by: Vec<String>,
+    /// Remember how far this column was covered; the next run takes only what is beyond
+    #[arg(long, value_name = "COLUMN")]
+    incremental_by: Option<String>,
+    /// Cover only what is below this constant
+    #[arg(long, value_name = "SQL", requires = "incremental_by")]
+    until: Option<String>,
+    /// Read a column in another form: text, or one that the system's README names
+    #[arg(long, value_name = "COLUMN=FORM", value_parser = assignment)]
+    read_as: Vec<(String, String)>,
+    /// How many workers read at once
+    #[arg(long, value_name = "N")]
+    parallel: Option<NonZeroUsize>,
+    /// What is compared before anything becomes visible
+    #[arg(long, value_name = "LEVEL", value_parser = verify_level())]
+    verify: Option<VerifyLevel>,
+    /// Who stages the rows
+    #[arg(long, value_parser = ["native"])]
+    transport: Option<String>,
+    /// How much memory may be used, such as 512MB
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    memory: Option<u64>,
+    /// Replace everything in the target by a full run, in one commit
+    #[arg(long)]
+    reset: bool,
+    /// A name to find the runs by; the target's by default
+    #[arg(long, value_hint = ValueHint::Other)]
+    name: Option<String>,
+}
+
+impl Request {
+    /// The offload that the flags and the configured defaults mean.
+    pub(super) fn offload(&self, config: &Config) -> Result<Offload> {
+        self.spec(config)?.validate()
+    }
+
+    /// The query that the flags mean where no target is named at all.
+    pub(super) fn query(&self, config: &Config) -> Result<Option<String>> {
+        let defaults = config.defaults();
+        if self.to.is_some() || defaults.to.is_some() || !self.read_as.is_empty() {
+            return Ok(None);
+        }
+        let name = TableName::parse(&complete(&self.from, defaults.from.as_deref()))?;
+        let parts = [&name.connection, &name.schema, &name.table].map(|part| quoted(part));
+        let select = self.select.as_deref().unwrap_or("*");
+        let filter = self
+            .filter
+            .as_deref()
+            .map(|filter| format!(" WHERE {filter}"));
+        let filter = filter.unwrap_or_default();
+        Ok(Some(format!(
+            "SELECT {select} FROM {}{filter}",
+            parts.join(".")
+        )))
+    }
+
+    fn spec(&self, config: &Config) -> Result<OffloadSpec> {
+        let defaults = config.defaults();
+        let from = complete(&self.from, defaults.from.as_deref());
+        let configured_level = || defaults.verify.as_deref().map(str::parse).transpose();
+        Ok(OffloadSpec {
+            name: self.name.clone(),
+            to: self.target(&from, defaults.to.as_deref())?,
+            from: Some(from),
+            query: None,
+            select: self.select.clone(),
+            filter: self.filter.clone(),
+            partition_by: self
+                .partition_by
+                .iter()
+                .flat_map(|text| split_list(text))
+                .collect(),
+            incremental_by: self.incremental_by.clone(),
+            until: self.until.clone(),
+            read_as: self.read_as.iter().cloned().collect::<BTreeMap<_, _>>(),
+            parallel: self.parallel.map(NonZeroUsize::get).or(defaults.parallel),
+            verify: self
+                .verify
+                .map_or_else(configured_level, |level| Ok(Some(level)))?,
+            transport: self.transport.clone(),
+            memory: self.memory.or(defaults.memory),
+            reset: self.reset,
+        })
+    }
+
+    /// The target as written, or the source's own name where targets go by default.
+    fn target(&self, from: &str, default: Option<&str>) -> Result<String> {
+        match (&self.to, default) {
+            (Some(to), default) => Ok(complete(to, default)),
+            (None, Some(_)) => {
+                let table = TableName::parse(from)?.table;
+                Ok(complete(&quoted(&table), default))
+            }
+            (None, None) => Err(Error::usage("An offload needs a target")
+                .hint("add --to CONNECTION.SCHEMA.TABLE, or set [defaults] to in goe.toml")),
+        }
+    }
+}
+
+/// The full form of a table's name that may lack its first parts, which the default has.
+pub(super) fn complete(name: &str, default: Option<&str>) -> String {
+    match default {
+        Some(default) if TableName::parse(name).is_err() => {
+            let full = format!("{default}.{name}");
+            if TableName::parse(&full).is_ok() {
+                full
+            } else {
+                name.to_owned()
+            }
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// A name that means itself exactly, in SQL as in a table's name.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn verify_level() -> impl TypedValueParser<Value = VerifyLevel> {
+    PossibleValuesParser::new(["count", "aggregates", "checksum"])
+        .try_map(|text| text.parse::<VerifyLevel>())
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (column, form) = text
+        .rsplit_once('=')
+        .ok_or("write COLUMN=FORM, such as born=julian")?;
+    Ok((column.to_owned(), form.to_owned()))
+}
+
+/// The parts of a list between commas that stand outside parentheses and quotes.
+fn split_list(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut depth = 0_usize;
+    let mut quote = None;
+    for c in text.chars() {
+        match (quote, c) {
+            (Some(open), _) if open == c => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') => depth = depth.saturating_sub(1),
+            (None, ',') if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            (None, _) => {}
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(c);
+        }
+    }
+    parts
+        .iter()
+        .map(|part| part.trim().to_owned())
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+/// Words as a shell would take them in, for a line that a person can paste.
+pub(super) fn shell_line(words: &[String]) -> String {
+    words
+        .iter()
+        .map(|word| shell_word(word))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+#".contains(c);
+    if !word.is_empty() && !word.starts_with('#') && word.chars().all(plain) {
+        word.to_owned()
+    } else if !word.contains(['"', '$', '`', '\\', '!']) && word.contains('\'') {
+        format!("\"{word}\"")
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_cut_at_their_own_commas() {
+        let table: [(&str, &[&str]); 5] = [
+            ("a", &["a"]),
+            ("month(a), b", &["month(a)", "b"]),
+            (
+                "date_trunc('month', a),\"x,y\"",
+                &["date_trunc('month', a)", "\"x,y\""],
+            ),
+            ("f(g(a, b), c),d", &["f(g(a, b), c)", "d"]),
+            (" , ", &[]),
+        ];
+        for (text, parts) in table {
+            assert_eq!(split_list(text), parts, "{text}");
+        }
+    }
+
+    #[test]
+    fn short_names_are_completed() {
+        let table = [
+            ("orders", Some("pg.public"), "pg.public.orders"),
+            ("sales.orders", Some("pg"), "pg.sales.orders"),
+            ("a.b.c", Some("pg.public"), "a.b.c"),
+            (
+                "sqlite:x.db#main.t",
+                Some("pg.public"),
+                "sqlite:x.db#main.t",
+            ),
+            (
+                "orders",
+                Some("sqlite:x.db#main"),
+                "sqlite:x.db#main.orders",
+            ),
+            ("orders", None, "orders"),
+            ("\"o.x\"", Some("pg.public"), "pg.public.\"o.x\""),
+        ];
+        for (name, default, full) in table {
+            assert_eq!(complete(name, default), full);
+        }
+    }
+
+    #[test]
+    fn a_line_can_be_pasted() {
+        let table = [
+            ("month(a)", "'month(a)'"),
+            ("DATE '1999-01-01'", "\"DATE '1999-01-01'\""),
+            ("it's $5", "'it'\\''s $5'"),
+            ("--to", "--to"),
+            ("", "''"),
+            ("lake.tpch.orders", "lake.tpch.orders"),
+        ];
+        for (word, shown) in table {
+            assert_eq!(shell_word(word), shown);
+        }
+    }
+}

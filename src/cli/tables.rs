@@ -1,0 +1,128 @@
+//! `goe tables`: lists what a connection holds.
+
+use clap::Args;
+use serde_json::json;
+
+use super::stop::Done;
+use super::{Context, figures};
+use crate::error::Result;
+use crate::frontend::TableEntry;
+use crate::schema::TableName;
+use crate::systems::Connections;
+
+/// List the tables of a connection
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  goe tables shop\n  goe tables pg 'sales.*'\n\n\
+                        Rows and bytes are the system's own estimates."
+)]
+pub(super) struct Tables {
+    /// A connection, or a URL
+    #[arg(value_name = "CONNECTION")]
+    connection: String,
+    /// Only those whose TABLE or SCHEMA.TABLE fits; * is any text, ? any character
+    #[arg(value_name = "PATTERN")]
+    pattern: Option<String>,
+}
+
+impl Tables {
+    pub(super) async fn run(self, context: &Context) -> Done {
+        let connections = Connections::new(context.config()?);
+        let entries = entries(&connections, &self.connection).await?;
+        let fitting: Vec<&TableEntry> = entries.iter().filter(|entry| self.fits(entry)).collect();
+        if fitting.is_empty() {
+            context
+                .screen
+                .remark(format_args!("No table fits, of {}.", entries.len()));
+        }
+        if context.screen.is_json() {
+            return fitting.iter().try_for_each(|entry| {
+                context.screen.json(&json!({
+                    "table": self.name(entry),
+                    "kind": entry.kind.word(),
+                    "rows": entry.rows,
+                    "bytes": entry.bytes,
+                }))
+            });
+        }
+        let lines = fitting.iter().map(|entry| {
+            let rows = entry.rows.map(figures::count).unwrap_or_default();
+            let bytes = entry.bytes.map(figures::bytes).unwrap_or_default();
+            [self.name(entry), entry.kind.word().to_owned(), rows, bytes]
+        });
+        context
+            .screen
+            .listing(["TABLE", "KIND", "ROWS", "SIZE"], lines)
+    }
+
+    /// The name that other commands take.
+    fn name(&self, entry: &TableEntry) -> String {
+        TableName::new(&self.connection, &entry.schema, &entry.table).to_string()
+    }
+
+    fn fits(&self, entry: &TableEntry) -> bool {
+        let Some(pattern) = &self.pattern else {
+            return true;
+        };
+        let pattern: Vec<char> = pattern.to_lowercase().chars().collect();
+        let fits = |text: &str| fits(&pattern, &text.to_lowercase().chars().collect::<Vec<_>>());
+        fits(&entry.table) || fits(&format!("{}.{}", entry.schema, entry.table))
+    }
+}
+
+/// What a connection holds, as a source if it can be one, else as a target.
+pub(super) async fn entries(connections: &Connections, name: &str) -> Result<Vec<TableEntry>> {
+    if connections.system(name)?.frontend.is_some() {
+        connections.frontend(name)?.tables().await
+    } else {
+        connections.backend(name)?.tables().await
+    }
+}
+
+/// Whether a text fits a pattern of `*` and `?`, in time that does not explode.
+fn fits(pattern: &[char], text: &[char]) -> bool {
+    let mut reachable = vec![false; text.len() + 1];
+    reachable[0] = true;
+    for &c in pattern {
+        if c == '*' {
+            let first = reachable
+                .iter()
+                .position(|reached| *reached)
+                .unwrap_or(reachable.len());
+            reachable[first..].fill(true);
+        } else {
+            for end in (1..reachable.len()).rev() {
+                reachable[end] = reachable[end - 1] && (c == '?' || c == text[end - 1]);
+            }
+            reachable[0] = false;
+        }
+    }
+    reachable[text.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn patterns_fit_as_in_a_shell() {
+        let table = [
+            ("orders", "orders", true),
+            ("orders", "order", false),
+            ("o*", "orders", true),
+            ("*items", "lineitems", true),
+            ("l?ne*m", "lineitem", true),
+            ("*", "", true),
+            ("?", "", false),
+            ("", "a", false),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "aXbYbZ", false),
+        ];
+        for (pattern, text, expected) in table {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            assert_eq!(
+                super::fits(&chars(pattern), &chars(text)),
+                expected,
+                "{pattern} {text}"
+            );
+        }
+    }
+}
