@@ -307,7 +307,9 @@ impl<'a> Batch<'a> {
     fn size(&self, row: &Row<'_>) -> Result<usize> {
         let fixed = self.columns.len() * FIXED_BYTES;
         self.variable.iter().try_fold(fixed, |sum, &i| {
-            let value = row.get_ref(i).map_err(|error| self.reader.inner.error(error))?;
+            let value = row
+                .get_ref(i)
+                .map_err(|error| self.reader.inner.error(error))?;
             Ok(sum + variable_bytes(value))
         })
     }
