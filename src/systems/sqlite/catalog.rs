@@ -150,7 +150,7 @@ impl Catalog<'_> {
             let error = Error::not_found(message, table, known());
             match (error.hint_text(), relations.len()) {
                 (Some(_), _) => error,
-                (None, 0) => error.hint("the database holds no table at all"),
+                (None, 0) => error.hint(format!("\"{}\" holds no table at all", self.name)),
                 (None, _) => error.hint("see what there is: goe tables CONNECTION"),
             }
         })?;
