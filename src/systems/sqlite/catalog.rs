@@ -147,7 +147,12 @@ impl Catalog<'_> {
         let known = || relations.iter().map(|relation| relation.name.as_str());
         let name = pick(table, known()).ok_or_else(|| {
             let message = format!("Table \"{connection}.{schema}.{table}\" does not exist");
-            Error::not_found(message, table, known())
+            let error = Error::not_found(message, table, known());
+            match (error.hint_text(), relations.len()) {
+                (Some(_), _) => error,
+                (None, 0) => error.hint(format!("\"{}\" holds no table at all", self.name)),
+                (None, _) => error.hint("see what there is: goe tables CONNECTION"),
+            }
         })?;
         let relation = relations
             .iter()

@@ -19,8 +19,8 @@ use super::temporal;
 use super::types::{Form, Reading};
 use crate::schema::CanonicalType;
 
-/// Bytes that a value of fixed size counts for in a batch.
-const FIXED_BYTES: usize = 8;
+/// Bytes that every value counts for in a batch.
+pub(super) const FIXED_BYTES: usize = 8;
 
 /// Collects a column's values.
 pub(super) trait ColumnReader {
@@ -76,11 +76,11 @@ pub(super) fn sum_reader(scale: u8) -> Box<dyn ColumnReader> {
     })
 }
 
-/// How many bytes a value counts for in a batch.
-pub(super) fn size(value: ValueRef<'_>) -> usize {
+/// How many bytes a value holds beyond its fixed part.
+pub(super) fn variable_bytes(value: ValueRef<'_>) -> usize {
     match value {
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => FIXED_BYTES + bytes.len(),
-        _ => FIXED_BYTES,
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        _ => 0,
     }
 }
 

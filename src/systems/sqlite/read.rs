@@ -1,7 +1,8 @@
 //! Reading a split: a thread that may block steps the statement and sends batches over a bounded
-//! channel; dropping the stream interrupts it.
+//! channel; dropping the stream stops it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
@@ -10,10 +11,10 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection as Database, InterruptHandle, Row};
+use rusqlite::{Connection as Database, Row};
 use tokio::sync::mpsc;
 
-use super::decode::{ColumnReader, column_reader, size, sum_reader};
+use super::decode::{ColumnReader, FIXED_BYTES, column_reader, sum_reader, variable_bytes};
 use super::snapshot::{Inner, Loan};
 use super::temporal::has_zone;
 use super::types::{Form, Reading};
@@ -26,6 +27,10 @@ use crate::schema::{CanonicalType, Column, shorten};
 
 /// How many batches may wait for who reads them.
 const WAITING: usize = 2;
+
+/// How many steps SQLite takes between two looks at whether anyone listens: well under a
+/// millisecond.
+const OPERATIONS: i32 = 10_000;
 
 /// How many bytes of a value that is no text a message shows.
 const SHOWN: usize = 32;
@@ -108,10 +113,10 @@ impl Reader {
         let mut rows = statement.query([]).map_err(failed)?;
         let mut batch = Batch::new(self);
         while let Some(row) = rows.next().map_err(failed)? {
-            if let Some(full) = batch.push(row)? {
-                if sender.blocking_send(Sent::Batch(full)).is_err() {
-                    return Ok(());
-                }
+            if let Some(full) = batch.push(row)?
+                && sender.blocking_send(Sent::Batch(full)).is_err()
+            {
+                return Ok(());
             }
         }
         if batch.rows > 0 {
@@ -205,6 +210,16 @@ impl ReadColumn {
         })
     }
 
+    fn is_variable(&self) -> bool {
+        let How::Values(reading) = self.how else {
+            return false;
+        };
+        matches!(
+            reading,
+            Reading::Text { .. } | Reading::ByValue | Reading::Bytes
+        )
+    }
+
     fn reader(&self, rows: usize) -> Box<dyn ColumnReader> {
         match self.how {
             How::Values(reading) => column_reader(reading, rows),
@@ -224,6 +239,8 @@ fn scale(canonical: CanonicalType) -> u8 {
 struct Batch<'a> {
     reader: &'a Reader,
     columns: Vec<Box<dyn ColumnReader>>,
+    /// Which columns hold values of any size.
+    variable: Vec<usize>,
     rows: usize,
     bytes: usize,
 }
@@ -240,9 +257,12 @@ impl<'a> Batch<'a> {
             .iter()
             .map(|column| column.reader(rows))
             .collect();
+        let is_variable = |i: &usize| reader.columns[*i].is_variable();
+        let variable = (0..reader.columns.len()).filter(is_variable).collect();
         Self {
             reader,
             columns,
+            variable,
             rows: 0,
             bytes: 0,
         }
@@ -283,12 +303,14 @@ impl<'a> Batch<'a> {
         Ok(full)
     }
 
+    /// The bytes of a row: asked of the columns whose values differ in size, counted for others.
     fn size(&self, row: &Row<'_>) -> Result<usize> {
-        (0..self.columns.len()).try_fold(0, |sum, i| {
+        let fixed = self.columns.len() * FIXED_BYTES;
+        self.variable.iter().try_fold(fixed, |sum, &i| {
             let value = row
                 .get_ref(i)
                 .map_err(|error| self.reader.inner.error(error))?;
-            Ok(sum + size(value))
+            Ok(sum + variable_bytes(value))
         })
     }
 
@@ -303,45 +325,39 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Stops a statement whose stream is gone, but never the next statement of the same connection.
-struct Stop {
-    handle: InterruptHandle,
-    done: Mutex<bool>,
-}
+/// Held by the stream: tells the thread that nobody listens any more.
+struct GoneOnDrop(Arc<AtomicBool>);
 
-impl Stop {
-    fn done(&self) {
-        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
-    }
-}
-
-/// Held by the stream.
-struct StopOnDrop(Arc<Stop>);
-
-impl Drop for StopOnDrop {
+impl Drop for GoneOnDrop {
     fn drop(&mut self) {
-        let done = self.0.done.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*done {
-            self.0.handle.interrupt();
-        }
+        self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// Lets SQLite ask now and then whether anyone still listens. Unlike an interrupt, which is lost
+/// on a statement that has not begun and may hit the next one, this holds for one statement.
+fn watch(database: &Database, gone: &Arc<AtomicBool>) {
+    let gone = Arc::clone(gone);
+    database.progress_handler(OPERATIONS, Some(move || gone.load(Ordering::Relaxed)));
+}
+
+fn unwatch(database: &Database) {
+    database.progress_handler(0, None::<fn() -> bool>);
 }
 
 /// Starts reading and gives the stream of batches.
-pub(super) fn stream(reader: Reader, loan: Loan) -> Result<SendableRecordBatchStream> {
-    let handle = loan.database()?.get_interrupt_handle();
-    let stop = Arc::new(Stop {
-        handle,
-        done: Mutex::new(false),
-    });
-    let on_drop = StopOnDrop(Arc::clone(&stop));
+pub(super) fn stream(reader: Reader, loan: Loan) -> SendableRecordBatchStream {
+    let gone = Arc::new(AtomicBool::new(false));
+    let on_drop = GoneOnDrop(Arc::clone(&gone));
     let schema = Arc::clone(&reader.schema);
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::task::spawn_blocking(move || {
-        let ended = loan
-            .database()
-            .and_then(|database| reader.run(database, &sender));
-        stop.done();
+        let ended = loan.database().and_then(|database| {
+            watch(database, &gone);
+            let ended = reader.run(database, &sender);
+            unwatch(database);
+            ended
+        });
         // The connection is free for the next split before the last word is heard.
         drop(loan);
         let _ = sender.blocking_send(Sent::End(ended));
@@ -358,7 +374,7 @@ pub(super) fn stream(reader: Reader, loan: Loan) -> Result<SendableRecordBatchSt
             }
         }
     });
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
 /// A value for a message, short and with its storage class where that is not plain.

@@ -321,6 +321,6 @@ impl Snapshot for SqliteSnapshot {
         request: &ReadRequest,
     ) -> Result<SendableRecordBatchStream> {
         let reader = Reader::new(&self.inner, split, request)?;
-        read::stream(reader, self.pool.lend().await?)
+        Ok(read::stream(reader, self.pool.lend().await?))
     }
 }

@@ -33,9 +33,7 @@ pub(super) fn time(text: &[u8]) -> Option<i64> {
 
 /// The nanoseconds since 1970 of a day, or of a day and a time after a blank or a `T`.
 pub(super) fn timestamp(text: &[u8]) -> Option<i128> {
-    let Some((day, rest)) = text.split_at_checked(10) else {
-        return None;
-    };
+    let (day, rest) = text.split_at_checked(10)?;
     let time = match rest {
         [] => 0,
         [b' ' | b'T', clock @ ..] => time(clock)?,

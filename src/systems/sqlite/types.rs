@@ -226,11 +226,11 @@ impl Declaration {
         let has = |part: &&str| self.words.contains(*part);
         if has(&"INT") {
             Reading::ByValue
-        } else if ["CHAR", "CLOB", "TEXT"].iter().any(|part| has(&part)) {
+        } else if ["CHAR", "CLOB", "TEXT"].iter().any(|part| has(part)) {
             Reading::Text { bounded: true }
         } else if has(&"BLOB") {
             Reading::Bytes
-        } else if ["REAL", "FLOA", "DOUB"].iter().any(|part| has(&part)) {
+        } else if ["REAL", "FLOA", "DOUB"].iter().any(|part| has(part)) {
             Reading::Real
         } else {
             Reading::ByValue

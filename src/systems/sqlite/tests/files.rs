@@ -35,7 +35,7 @@ async fn what_is_no_whole_database_is_refused() {
         std::fs::write(&path, content).unwrap();
         let error = read_file(&path).await.expect_err(name);
         assert!(error.hint_text().is_some(), "{error:?}");
-        assert!(error.message().contains(name), "{error:?}");
+        assert!(format!("{error:#}").contains(name), "{error:?}");
         error.kind()
     };
     for cut in [100, 4096, bytes.len() / 2, bytes.len() - 4096] {
