@@ -108,3 +108,65 @@ fn bytes(value: &ScalarValue) -> Option<String> {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     Some(format!("'\\x{hex}'::bytea"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_whole() {
+        let numeric = Kind::Numeric(None);
+        for (kind, value, expected) in [
+            (
+                numeric,
+                ScalarValue::Decimal128(Some(-5), 10, 3),
+                "'-0.005'::numeric",
+            ),
+            (
+                numeric,
+                ScalarValue::Decimal128(Some(i128::MIN), 38, 0),
+                "'-170141183460469231731687303715884105728'::numeric",
+            ),
+            (
+                Kind::BigInt,
+                ScalarValue::Int64(Some(i64::MIN)),
+                "'-9223372036854775808'::bigint",
+            ),
+            (
+                Kind::Date,
+                ScalarValue::Date32(Some(-1)),
+                "'1969-12-31'::date",
+            ),
+            (
+                Kind::Timestamp(6),
+                ScalarValue::TimestampMicrosecond(Some(-1), None),
+                "'1969-12-31 23:59:59.999999'::timestamp",
+            ),
+            (
+                Kind::Bytea,
+                ScalarValue::LargeBinary(Some(vec![0, 255])),
+                "'\\x00ff'::bytea",
+            ),
+        ] {
+            assert_eq!(typed(kind, &value).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_the_server_can_not_hold_is_not_written() {
+        assert_eq!(text("a\0b"), None);
+        assert_eq!(text("a'b\\").as_deref(), Some("'a''b\\'"));
+        assert_eq!(uuid("00000000-0000-0000-0000-00000000000A"), None);
+        assert_eq!(uuid("'; DROP TABLE t; --"), None);
+        assert_eq!(
+            typed(Kind::Date, &ScalarValue::Date32(Some(i32::MAX))),
+            None
+        );
+        assert_eq!(
+            typed(Kind::Date, &ScalarValue::Date32(Some(-719_163))),
+            None
+        );
+        let far = ScalarValue::TimestampMicrosecond(Some(i64::MAX), None);
+        assert_eq!(typed(Kind::Timestamp(6), &far), None);
+    }
+}

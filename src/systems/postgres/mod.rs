@@ -6,7 +6,6 @@ mod copy;
 mod decode;
 mod dialect;
 mod error;
-mod fault;
 mod literal;
 mod native;
 mod numeric;
@@ -18,6 +17,7 @@ mod splits;
 mod tests;
 mod tls;
 mod types;
+mod wrong_value;
 
 use std::sync::Arc;
 

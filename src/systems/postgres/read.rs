@@ -14,9 +14,9 @@ use super::connect::Settings;
 use super::copy::{Broken, Reader};
 use super::dialect::{Postgres, Wire, wire};
 use super::error::failed;
-use super::fault::Fault;
 use super::pool::{BEGIN, Lease, Pool, SAVE};
 use super::session::Session;
+use super::wrong_value::WrongValue;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{
     AggregateFunction, ReadRequest, RelationKind, Select, Snapshot, SnapshotFacts, SourceTable,
@@ -244,7 +244,7 @@ impl Reading {
                     return Error::internal("A value of no column is wrong");
                 };
                 let split = self.split.as_ref();
-                let fault = Fault {
+                let wrong = WrongValue {
                     table: &self.table,
                     column,
                     split,
@@ -252,7 +252,7 @@ impl Reading {
                     value,
                     why,
                 };
-                fault.explain(&self.lease.pool).await
+                wrong.explain(&self.lease.pool).await
             }
         }
     }

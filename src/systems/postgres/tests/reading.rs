@@ -474,3 +474,45 @@ fn aggregates_are_exact_and_typed() {
         );
     });
 }
+
+#[test]
+fn the_engine_reads_it_as_a_table() {
+    use datafusion::prelude::{SessionConfig, SessionContext};
+    in_schema(|place| async move {
+        place
+            .run(
+                "CREATE TABLE t (i int, n numeric(10,2), s text, c char(4), r real);
+                 INSERT INTO t SELECT i, i / 4.0, 'x' || i % 10, 'c' || i % 3, i
+                   FROM generate_series(1, 20000) i",
+            )
+            .await;
+        let source = place.open("t").await;
+        let table = crate::frontend::FrontendTable::new(source, Arc::new(Postgres));
+        let context =
+            SessionContext::new_with_config(SessionConfig::new().with_target_partitions(3));
+        context.register_table("t", Arc::new(table)).unwrap();
+        for (sql, expected) in [
+            ("SELECT count(*) FROM t", 20_000),
+            (
+                "SELECT count(*) FROM t WHERE s = 'x3' AND i <= 10000",
+                1_000,
+            ),
+            (
+                "SELECT count(*) FROM t WHERE s LIKE '%9' OR s IS NULL",
+                2_000,
+            ),
+            ("SELECT count(*) FROM t WHERE c = 'c0  ' AND i > 3", 6_665),
+            ("SELECT count(*) FROM t WHERE c = 'c0'", 0),
+            (
+                "SELECT count(*) FROM t WHERE r < 100 AND n BETWEEN 1 AND 5",
+                17,
+            ),
+            ("SELECT count(*) FROM (SELECT * FROM t LIMIT 7)", 7),
+            ("SELECT sum(i) FROM t", 200_010_000),
+        ] {
+            let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
+            let found = batches[0].column(0).as_primitive::<Int64Type>().value(0);
+            assert_eq!(found, expected, "{sql}");
+        }
+    });
+}

@@ -15,7 +15,7 @@ use crate::schema::{Column, shorten};
 const SEARCH: Duration = Duration::from_secs(10);
 
 /// A value that its column's type can't hold.
-pub(super) struct Fault<'a> {
+pub(super) struct WrongValue<'a> {
     pub(super) table: &'a SourceTable,
     pub(super) column: &'a Column,
     pub(super) split: Option<&'a Split>,
@@ -25,7 +25,7 @@ pub(super) struct Fault<'a> {
     pub(super) why: &'static str,
 }
 
-impl Fault<'_> {
+impl WrongValue<'_> {
     /// The error, with the row's key if the server finds it again in the same snapshot.
     pub(super) async fn explain(&self, pool: &Pool) -> Error {
         let found = timeout(SEARCH, self.find(pool)).await.ok().flatten();
