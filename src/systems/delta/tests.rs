@@ -165,14 +165,11 @@ async fn a_table_is_made_grows_and_comes_back() {
     let entry = lake.log_entry(1).await;
     assert_eq!(action(&entry, "txn")[0]["appId"], "goe");
     assert_eq!(action(&entry, "txn")[0]["version"], 2);
-    let proof = lake
-        .folder
-        .path()
-        .join(format!("s/t/_goe/proofs/{RUN}-0002.json"));
-    assert_eq!(
-        std::fs::read_to_string(proof).unwrap(),
-        json!({"rows": "all"}).to_string()
-    );
+    let proof = lake.backend.proof("s", "t", &first.record).await.unwrap();
+    assert_eq!(proof, Some(first.proof));
+    let mut unknown = second.record.clone();
+    unknown.manifest = "../../x".to_owned();
+    assert_eq!(lake.backend.proof("s", "t", &unknown).await.unwrap(), None);
 }
 
 #[tokio::test]
