@@ -24,7 +24,7 @@ use super::value;
 use crate::backend::{Change, Mode, Publication, Published, TargetDefinition, TargetTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::TypeMap;
-use crate::staging::{Manifest, StagedFile};
+use crate::staging::{Manifest, StagedFile, can_partition};
 
 /// How often a version may be lost to another writer before we give up.
 const ATTEMPTS: u32 = 20;
@@ -369,6 +369,16 @@ fn check_columns(target: &TargetDefinition) -> Result<()> {
             .hint(
                 "names that differ in case alone are one to Delta; select one of them AS another",
             ));
+        }
+    }
+    for column in &target.columns {
+        let kind = column.stored.to_arrow();
+        if target.partition_columns.contains(&column.name) && !can_partition(&kind) {
+            return Err(Error::unsupported(format!(
+                "Table \"{}\" can't be partitioned by column \"{}\" of type {}",
+                target.name, column.name, column.native
+            ))
+            .hint("partition by a date, a number, a timestamp or text"));
         }
     }
     if target.columns.len() > target.partition_columns.len() {

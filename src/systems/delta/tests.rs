@@ -535,6 +535,10 @@ async fn a_table_that_delta_cannot_have_is_refused() {
     for (columns, partition) in [
         (vec![], &[][..]),
         (vec![day.clone()], &["day"][..]),
+        (
+            vec![id.clone(), column("f", CanonicalType::Double)],
+            &["f"][..],
+        ),
         (vec![id.clone(), day, column("ID", TEXT)], &[][..]),
     ] {
         let lake = TestLake::with(columns, partition);
@@ -808,6 +812,12 @@ async fn orphans_of_dead_runs_go_and_nothing_else() {
     );
     assert_eq!(sweep(Vec::new(), true).await, listed);
     assert_eq!(sweep(Vec::new(), true).await, []);
+    let proofs = lake.folder.path().join("s/t/_goe/proofs");
+    std::fs::write(proofs.join(format!("{RUN}-0009.json")), "{}").unwrap();
+    let swept = sweep(Vec::new(), true).await;
+    assert_eq!(swept.len(), 1);
+    assert_eq!(swept[0].path, format!("_goe/proofs/{RUN}-0009.json"));
+    assert_eq!(std::fs::read_dir(&proofs).unwrap().count(), 2);
     assert!(foreign.exists(), "a file of somebody else");
     assert!(
         lake.folder
