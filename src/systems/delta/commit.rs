@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// The application whose transactions are the records' sequence numbers.
 const APP_ID: &str = "goe";
 
+/// The parameter of an operation that names the manifest.
+const MANIFEST: &str = "goe.manifest";
+
 /// The actions that make a version out of the one before.
 #[derive(Debug)]
 pub(super) struct Commit {
@@ -62,7 +65,7 @@ impl Commit {
     pub(super) fn info(&mut self, operation: Operation<'_>, record: &StoredRecord, blind: bool) {
         let mut parameters = json!({
             "mode": operation.mode,
-            "goe.manifest": record.manifest,
+            MANIFEST: record.manifest,
             "goe.sequence": record.sequence.to_string(),
         });
         if let Some(predicate) = operation.predicate {
@@ -158,6 +161,13 @@ impl Commit {
             },
         )
     }
+}
+
+/// The manifest that an action says was published.
+pub(super) fn manifest_of(action: &Value) -> Option<String> {
+    action["commitInfo"]["operationParameters"][MANIFEST]
+        .as_str()
+        .map(str::to_owned)
 }
 
 fn partition_values(file: &DataFile) -> Value {

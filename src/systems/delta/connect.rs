@@ -24,6 +24,7 @@ pub(super) struct Lake {
     root: Arc<dyn ObjectStore>,
     url: String,
     folder: Option<PathBuf>,
+    encrypted: Option<bool>,
 }
 
 /// One table's folder. The store cannot leave it: its paths are relative to the table's root.
@@ -70,6 +71,7 @@ impl Lake {
             root: Arc::new(root),
             url: folder.display().to_string(),
             folder: Some(folder),
+            encrypted: None,
         })
     }
 
@@ -90,6 +92,7 @@ impl Lake {
         let (scheme, _) = ObjectStoreScheme::parse(&url).map_err(|error| bad(error.to_string()))?;
         require_feature(&scheme, url.scheme())?;
         let options = cloud_options(connection, &scheme)?;
+        let encrypted = !options.values().any(|value| value.starts_with("http://"));
         let (store, prefix) =
             object_store::parse_url_opts(&url, options).map_err(|error| bad(error.to_string()))?;
         let mut shown = url.clone();
@@ -99,6 +102,7 @@ impl Lake {
             root: Arc::new(PrefixStore::new(store, prefix)),
             url: shown.as_str().trim_end_matches('/').to_owned(),
             folder: None,
+            encrypted: Some(encrypted),
         })
     }
 
@@ -148,11 +152,7 @@ impl Lake {
                 }
             ),
             user: None,
-            encrypted: self.folder.is_none().then(|| {
-                self.url.starts_with("s3")
-                    || self.url.starts_with("gs")
-                    || self.url.starts_with("az")
-            }),
+            encrypted: self.encrypted,
             snapshot: "every version of a table is a snapshot".to_owned(),
             notes,
         })

@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use object_store::ObjectStoreExt as _;
+use object_store::ObjectStoreExt;
 use serde_json::Value;
 
 use super::catalog;
 use super::checkpoint;
 use super::commit::{Commit, Operation, Written};
 use super::connect::TablePlace;
+use super::error::store_error;
 use super::metadata::TableMetadata;
 use super::protocol::{TableProtocol, refuse_removal};
 use super::replace::{Replacement, replace};
@@ -23,7 +24,7 @@ use super::value;
 use crate::backend::{Change, Mode, Publication, Published, TargetDefinition, TargetTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::TypeMap;
-use crate::staging::{Manifest, StagedFile};
+use crate::staging::{Manifest, StagedFile, can_partition};
 
 /// How often a version may be lost to another writer before we give up.
 const ATTEMPTS: u32 = 20;
@@ -96,10 +97,11 @@ fn published_before(
 ) -> Result<Option<String>> {
     let ours = &publication.record;
     let stored = table.and_then(|table| table.record.as_ref());
-    if let (Some(table), Some(stored)) = (table, stored) {
-        if stored.sequence == ours.sequence && stored.manifest == ours.manifest {
-            return Ok(Some(table.version.clone()));
-        }
+    if let (Some(table), Some(stored)) = (table, stored)
+        && stored.sequence == ours.sequence
+        && stored.manifest == ours.manifest
+    {
+        return Ok(Some(table.version.clone()));
     }
     let sequence = stored.map_or(0, |stored| stored.sequence);
     let fence = stored.map_or(0, |stored| stored.fence);
@@ -266,7 +268,7 @@ fn shape(
     change: &Change,
     publication: &Publication,
 ) -> Result<(TableMetadata, TableProtocol, bool)> {
-    let proof = proof_path(&publication.manifest.id);
+    let proof = proof_path(&publication.record.manifest);
     let Some(state) = state else {
         let metadata = TableMetadata::create(&publication.target);
         let protocol = TableProtocol::create(&metadata)?;
@@ -303,26 +305,39 @@ fn proof_path(manifest: &str) -> String {
     )
 }
 
-/// The proof that was kept with a manifest; `None` if it is gone.
-pub(super) async fn read_proof(place: &TablePlace, manifest: &str) -> Result<Option<Value>> {
-    let bytes = match place.store.get(&proof_path(manifest).as_str().into()).await {
-        Ok(found) => found.bytes().await?,
-        Err(object_store::Error::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|error| Error::internal(format!("A stored proof does not parse: {error}")))
-}
-
 async fn write_proof(place: &TablePlace, publication: &Publication) -> Result<()> {
     let proof: &Value = &publication.proof;
     place
         .put(
-            &proof_path(&publication.manifest.id),
+            &proof_path(&publication.record.manifest),
             proof.to_string().into_bytes(),
         )
         .await
+}
+
+/// The proof that a manifest was published with; `None` if it is gone.
+pub(super) async fn proof(place: &TablePlace, manifest: &str) -> Result<Option<Value>> {
+    let relative = proof_path(manifest);
+    let failed = |error| {
+        store_error(
+            &format!("{relative} of table \"{}\" can't be read", place.name),
+            error,
+        )
+    };
+    let found = match place.store.get(&place.path(&relative)?).await {
+        Ok(found) => found,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let bytes = found.bytes().await.map_err(failed)?;
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        Error::new(
+            ErrorKind::Load,
+            format!("{relative} of table \"{}\" does not parse", place.name),
+        )
+        .hint("someone else wrote the file; goe verify can compare with the source alone")
+        .caused_by(error)
+    })
 }
 
 /// Refuses a table that Delta can't have, and a manifest that its log can't hold truly.
@@ -354,6 +369,16 @@ fn check_columns(target: &TargetDefinition) -> Result<()> {
             .hint(
                 "names that differ in case alone are one to Delta; select one of them AS another",
             ));
+        }
+    }
+    for column in &target.columns {
+        let kind = column.stored.to_arrow();
+        if target.partition_columns.contains(&column.name) && !can_partition(&kind) {
+            return Err(Error::unsupported(format!(
+                "Table \"{}\" can't be partitioned by column \"{}\" of type {}",
+                target.name, column.name, column.native
+            ))
+            .hint("partition by a date, a number, a timestamp or text"));
         }
     }
     if target.columns.len() > target.partition_columns.len() {

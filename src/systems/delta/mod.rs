@@ -149,7 +149,7 @@ impl Backend for DeltaBackend {
         table: &str,
         record: &StoredRecord,
     ) -> Result<Option<Value>> {
-        load::read_proof(&self.lake.place(schema, table)?, &record.manifest).await
+        load::proof(&self.lake.place(schema, table)?, &record.manifest).await
     }
 
     async fn table(&self, schema: &str, table: &str) -> Result<Arc<dyn TableProvider>> {

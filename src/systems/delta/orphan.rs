@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
+use serde_json::Value;
 
 use super::connect::TablePlace;
 use super::error::store_error;
+use super::load::PROOFS;
 use super::snapshot::TableState;
 use crate::backend::Orphan;
 use crate::error::Result;
@@ -38,10 +40,19 @@ pub(super) async fn sweep(
     // Listed before the log is read: what a run stages and publishes meanwhile is not in the list.
     let candidates = candidates(place, living).await?;
     let named = named(place).await?;
-    let orphans: Vec<Orphan> = candidates
+    let mut orphans: Vec<Orphan> = candidates
         .into_iter()
         .filter(|orphan| !named.contains(&orphan.path))
         .collect();
+    if orphans.iter().any(is_proof) {
+        let published = published_manifests(place).await?;
+        orphans.retain(|orphan| {
+            !is_proof(orphan)
+                || published
+                    .as_ref()
+                    .is_some_and(|all| !all.contains(stem(&orphan.path)))
+        });
+    }
     if remove {
         for orphan in &orphans {
             delete(place, &orphan.path).await?;
@@ -60,13 +71,16 @@ async fn candidates(place: &TablePlace, living: &[String]) -> Result<Vec<Orphan>
             Err(error) => return Err(store_error(&listing(place), error)),
         };
         let path = entry.location.to_string();
-        let run = entry.location.filename().and_then(run_of);
-        let Some(run) = run.filter(|_| !path.starts_with('_')) else {
+        let run = match path.strip_prefix(PROOFS) {
+            Some(_) => run_prefix(stem(&path)),
+            None => entry.location.filename().and_then(run_of),
+        };
+        let Some(run) = run.map(str::to_owned) else {
             continue;
         };
-        if !living.iter().any(|alive| alive == run) {
+        if !living.contains(&run) {
             found.push(Orphan {
-                run: run.to_owned(),
+                run,
                 bytes: entry.size,
                 path,
             });
@@ -74,6 +88,43 @@ async fn candidates(place: &TablePlace, living: &[String]) -> Result<Vec<Orphan>
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
+}
+
+fn is_proof(orphan: &Orphan) -> bool {
+    orphan.path.starts_with(PROOFS)
+}
+
+/// A file's name without its folder and ending.
+fn stem(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.split('.').next().unwrap_or_default()
+}
+
+/// The manifests that the log's entries published; `None` where old entries are gone, so that
+/// nobody can say of a proof that it was never published.
+async fn published_manifests(place: &TablePlace) -> Result<Option<HashSet<String>>> {
+    let mut manifests = HashSet::new();
+    for version in 0u64.. {
+        let path = place.path(&format!("_delta_log/{version:020}.json"))?;
+        let failed = |error| store_error(&listing(place), error);
+        let entry = match place.store.get(&path).await {
+            Ok(entry) => entry.bytes().await.map_err(failed)?,
+            Err(StoreError::NotFound { .. }) if version == 0 => break,
+            Err(StoreError::NotFound { .. }) => return Ok(Some(manifests)),
+            Err(error) => return Err(failed(error)),
+        };
+        for line in entry
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
+            let Ok(action) = serde_json::from_slice::<Value>(line) else {
+                return Ok(None);
+            };
+            manifests.extend(super::commit::manifest_of(&action));
+        }
+    }
+    let started = TableState::load(place).await?.is_some();
+    Ok((!started).then_some(manifests))
 }
 
 /// Every path that the log names.

@@ -362,3 +362,69 @@ pub(super) fn partition_row(file: &DataFile, schema: &SchemaRef) -> Result<Recor
         &options,
     )?)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{
+        Decimal128Array, DictionaryArray, Float64Array, Int32Array, StringArray, StringViewArray,
+        TimestampNanosecondArray,
+    };
+    use arrow::datatypes::{Int32Type, TimeUnit};
+
+    use super::*;
+
+    #[test]
+    fn a_foreign_form_is_read_and_another_value_is_not() {
+        let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let decimal = |scale| -> ArrayRef {
+            Arc::new(
+                Decimal128Array::from(vec![150])
+                    .with_precision_and_scale(10, scale)
+                    .unwrap(),
+            )
+        };
+        let cases: Vec<(ArrayRef, DataType, bool)> = vec![
+            (Arc::new(Int32Array::from(vec![7])), DataType::Int64, true),
+            (Arc::new(Int32Array::from(vec![300])), DataType::Int8, false),
+            (
+                Arc::new(StringViewArray::from(vec!["a"])),
+                DataType::Utf8,
+                true,
+            ),
+            (
+                Arc::new(StringArray::from(vec!["7"])),
+                DataType::Int64,
+                false,
+            ),
+            (
+                Arc::new(DictionaryArray::<Int32Type>::from_iter(["a"])),
+                DataType::LargeUtf8,
+                true,
+            ),
+            (
+                Arc::new(Float64Array::from(vec![0.1])),
+                DataType::Float32,
+                false,
+            ),
+            (
+                Arc::new(TimestampNanosecondArray::from(vec![1_000])),
+                micros.clone(),
+                true,
+            ),
+            (
+                Arc::new(TimestampNanosecondArray::from(vec![1_001])),
+                micros,
+                false,
+            ),
+            (decimal(2), DataType::Decimal128(38, 2), true),
+            (decimal(2), DataType::Decimal128(38, 1), false),
+            (decimal(2), DataType::Decimal128(9, 2), false),
+        ];
+        for (array, to, read) in cases {
+            let field = Field::new("c", to.clone(), true);
+            let found = convert("A file", &field, &array);
+            assert_eq!(found.is_ok(), read, "{} as {to}", array.data_type());
+            assert!(found.is_err() || found.unwrap().data_type() == &to);
+        }
+    }
+}

@@ -165,14 +165,11 @@ async fn a_table_is_made_grows_and_comes_back() {
     let entry = lake.log_entry(1).await;
     assert_eq!(action(&entry, "txn")[0]["appId"], "goe");
     assert_eq!(action(&entry, "txn")[0]["version"], 2);
-    let proof = lake
-        .folder
-        .path()
-        .join(format!("s/t/_goe/proofs/{RUN}-0002.json"));
-    assert_eq!(
-        std::fs::read_to_string(proof).unwrap(),
-        json!({"rows": "all"}).to_string()
-    );
+    let proof = lake.backend.proof("s", "t", &first.record).await.unwrap();
+    assert_eq!(proof, Some(first.proof));
+    let mut unknown = second.record.clone();
+    unknown.manifest = "../../x".to_owned();
+    assert_eq!(lake.backend.proof("s", "t", &unknown).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -538,6 +535,10 @@ async fn a_table_that_delta_cannot_have_is_refused() {
     for (columns, partition) in [
         (vec![], &[][..]),
         (vec![day.clone()], &["day"][..]),
+        (
+            vec![id.clone(), column("f", CanonicalType::Double)],
+            &["f"][..],
+        ),
         (vec![id.clone(), day, column("ID", TEXT)], &[][..]),
     ] {
         let lake = TestLake::with(columns, partition);
@@ -811,6 +812,12 @@ async fn orphans_of_dead_runs_go_and_nothing_else() {
     );
     assert_eq!(sweep(Vec::new(), true).await, listed);
     assert_eq!(sweep(Vec::new(), true).await, []);
+    let proofs = lake.folder.path().join("s/t/_goe/proofs");
+    std::fs::write(proofs.join(format!("{RUN}-0009.json")), "{}").unwrap();
+    let swept = sweep(Vec::new(), true).await;
+    assert_eq!(swept.len(), 1);
+    assert_eq!(swept[0].path, format!("_goe/proofs/{RUN}-0009.json"));
+    assert_eq!(std::fs::read_dir(&proofs).unwrap().count(), 2);
     assert!(foreign.exists(), "a file of somebody else");
     assert!(
         lake.folder
