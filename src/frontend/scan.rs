@@ -175,12 +175,15 @@ impl ScanSpec {
     }
 }
 
-/// One worker's stream over the splits that it takes.
-async fn next_split(spec: &ScanSpec, queue: &Queue) -> Result<Option<SendableRecordBatchStream>> {
-    let position = queue.next.fetch_add(1, Ordering::Relaxed);
-    let Some(split) = spec.splits.list.get(position) else {
-        return Ok(None);
-    };
+/// The stream of the next split that a worker takes; `None` when there is no more for it.
+///
+/// A snapshot may serve fewer readers than there are workers. Those beyond its readers take
+/// nothing: were they to wait for a connection, a sorted merge could wait for them for ever.
+async fn next_split(
+    spec: &ScanSpec,
+    queue: &Queue,
+    worker: usize,
+) -> Result<Option<SendableRecordBatchStream>> {
     let open = || async {
         match &spec.snapshot {
             Some(snapshot) => Ok(Arc::clone(snapshot)),
@@ -188,7 +191,14 @@ async fn next_split(spec: &ScanSpec, queue: &Queue) -> Result<Option<SendableRec
         }
     };
     let snapshot = queue.snapshot.get_or_try_init(open).await?;
-    spec.read(snapshot.as_ref(), split).await.map(Some)
+    if worker >= snapshot.facts().readers {
+        return Ok(None);
+    }
+    let position = queue.next.fetch_add(1, Ordering::Relaxed);
+    match spec.splits.list.get(position) {
+        Some(split) => spec.read(snapshot.as_ref(), split).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 impl DisplayAs for FrontendScan {
@@ -252,8 +262,8 @@ impl ExecutionPlan for FrontendScan {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let splits = futures::stream::try_unfold(
             (Arc::clone(&self.spec), Arc::clone(&self.queue)),
-            |(spec, queue)| async move {
-                let stream = next_split(&spec, &queue).await?;
+            move |(spec, queue)| async move {
+                let stream = next_split(&spec, &queue, partition).await?;
                 Ok::<_, Error>(stream.map(|stream| (stream, (spec, queue))))
             },
         );
