@@ -223,14 +223,14 @@ impl Declaration {
 
     /// SQLite's own rules for every other name, in its order.
     fn by_affinity(&self) -> Reading {
-        let has = |part: &&str| self.words.contains(*part);
-        if has(&"INT") {
+        let has = |part: &str| self.words.contains(part);
+        if has("INT") {
             Reading::ByValue
-        } else if ["CHAR", "CLOB", "TEXT"].iter().any(|part| has(part)) {
+        } else if ["CHAR", "CLOB", "TEXT"].into_iter().any(has) {
             Reading::Text { bounded: true }
-        } else if has(&"BLOB") {
+        } else if has("BLOB") {
             Reading::Bytes
-        } else if ["REAL", "FLOA", "DOUB"].iter().any(|part| has(part)) {
+        } else if ["REAL", "FLOA", "DOUB"].into_iter().any(has) {
             Reading::Real
         } else {
             Reading::ByValue
