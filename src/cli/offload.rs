@@ -89,7 +89,10 @@ fn show(context: &Context, outcome: &Outcome) -> Done {
         let removed = figures::counted(outcome.rows_removed, "row");
         screen.report(format_args!("Replaced {removed} that had been there."))?;
     }
-    screen.report(format_args!("Proof: {}.", outcome.proof.trim_end_matches('.')))?;
+    screen.report(format_args!(
+        "Proof: {}.",
+        outcome.proof.trim_end_matches('.')
+    ))?;
     screen.remark(format_args!("Run {}", outcome.run));
     Ok(())
 }
