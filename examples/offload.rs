@@ -51,13 +51,27 @@ async fn main() -> Result<()> {
     }
     .validate()?;
     println!("{}", session.plan(&offload).await?);
-    println!("{}", pretty_format_batches(&session.preview(&offload, 3).await?)?);
+    println!(
+        "{}",
+        pretty_format_batches(&session.preview(&offload, 3).await?)?
+    );
 
-    let outcome = session.offload(&offload, Arc::new(Teller), Interrupt::never()).await?;
-    println!("{} rows in {} files: {}", outcome.rows, outcome.files, outcome.proof);
+    let outcome = session
+        .offload(&offload, Arc::new(Teller), Interrupt::never())
+        .await?;
+    println!(
+        "{} rows in {} files: {}",
+        outcome.rows, outcome.files, outcome.proof
+    );
     let watcher = Arc::new(Teller);
-    let verified =
-        session.verify(offload.target(), Against::Source, watcher, Interrupt::never()).await?;
+    let verified = session
+        .verify(
+            offload.target(),
+            Against::Source,
+            watcher,
+            Interrupt::never(),
+        )
+        .await?;
     println!("equal to {}: {}", verified.against, verified.equal());
 
     let both = "SELECT count(*) AS rows, sum(s.amount) AS shop, sum(l.amount) AS lake

@@ -101,7 +101,10 @@ async fn describe_target(connections: &Connections, name: &TableName) -> Result<
     };
     let mut facts = vec![
         ("table", target.name.to_string()),
-        ("version", target.version),
+        (
+            "version",
+            target.version.trim_start_matches("version ").to_owned(),
+        ),
     ];
     if !target.partition_columns.is_empty() {
         facts.push(("partitioned by", target.partition_columns.join(", ")));

@@ -77,7 +77,7 @@ fn show(context: &Context, outcome: &Outcome) -> Done {
     let version = outcome
         .version
         .as_deref()
-        .map(|version| format!(" (version {version})"));
+        .map(|version| format!(" ({version})"));
     let files = figures::counted(outcome.files as u64, "file");
     let bytes = figures::bytes(outcome.bytes);
     let time = figures::duration(outcome.millis);
@@ -89,7 +89,10 @@ fn show(context: &Context, outcome: &Outcome) -> Done {
         let removed = figures::counted(outcome.rows_removed, "row");
         screen.report(format_args!("Replaced {removed} that had been there."))?;
     }
-    screen.report(&outcome.proof)?;
+    screen.report(format_args!(
+        "Proof: {}.",
+        outcome.proof.trim_end_matches('.')
+    ))?;
     screen.remark(format_args!("Run {}", outcome.run));
     Ok(())
 }

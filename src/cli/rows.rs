@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::json::writer::{LineDelimited, WriterBuilder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -107,20 +107,18 @@ impl Rows {
             self.head_csv()?;
         }
         let cells = Cells::new(batch, "")?;
+        let nulls: Vec<_> = batch
+            .columns()
+            .iter()
+            .map(|column| column.logical_nulls())
+            .collect();
         let mut out = io::BufWriter::new(io::stdout().lock());
         for row in 0..batch.num_rows() {
-            let line = batch
-                .columns()
-                .iter()
-                .zip(cells.row(row))
-                .map(|(column, cell)| {
-                    // An empty field is NULL; an empty text stands in quotes.
-                    if column.is_null(row) {
-                        String::new()
-                    } else {
-                        csv_cell(&cell)
-                    }
-                });
+            let line = nulls.iter().zip(cells.row(row)).map(|(nulls, cell)| {
+                // An empty field is NULL; an empty text stands in quotes.
+                let null = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+                if null { String::new() } else { csv_cell(&cell) }
+            });
             writeln!(out, "{}", line.collect::<Vec<_>>().join(","))?;
         }
         Ok(out.flush()?)

@@ -55,7 +55,7 @@ impl Demo {
         if self.add_newer {
             return super::stoppable(context, self.add_newer(context)).await;
         }
-        super::stoppable(context, self.tour(context)).await
+        self.tour(context).await
     }
 
     async fn add_newer(&self, context: &Context) -> Done {
@@ -70,7 +70,7 @@ impl Demo {
     async fn tour(&self, context: &Context) -> Done {
         let path = self.folder.as_deref().unwrap_or(Path::new(FOLDER));
         let folder = Folder::prepare(path, context.screen)?;
-        self.build(&folder, context).await?;
+        super::stoppable(context, self.build(&folder, context)).await?;
         // The lines below are what a person would paste there, so they run there.
         std::env::set_current_dir(folder.path()).map_err(|error| folder.failed(&error))?;
         for line in script::LINES {

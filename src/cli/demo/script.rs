@@ -16,7 +16,7 @@ use Line::{Do, Say};
 pub(super) const LINES: &[Line] = &[
     Say("What is there, and how it would look in the lake:"),
     Do("goe tables shop"),
-    Do("goe preview shop.main.lineitem --to lake.tpch.lineitem \
+    Do("goe preview shop.main.lineitem --to lake.tpch.shipments \
         --select \"l_orderkey, l_linenumber, l_quantity, l_extendedprice, l_shipdate\" \
         --partition-by \"month(l_shipdate)\" --limit 5"),
     Say(

@@ -98,7 +98,7 @@ impl Bar {
             } => {
                 self.bar.set_length(*rows);
                 self.bar.set_style(style(
-                    "{prefix} [{bar:25}] {human_pos}/{human_len} rows, {msg}, eta {eta}",
+                    "{prefix} [{bar:25}] {human_pos}/{human_len} rows, eta {eta}\n  {wide_msg}",
                 ));
             }
             Event::Progress {

@@ -103,7 +103,7 @@ fn describe(event: &Event, elapsed: Duration) -> Option<String> {
             ..
         } => {
             let rows = figures::counted(*rows, "row");
-            format!("  chunk {chunk} is visible: {rows}, version {version}")
+            format!("  chunk {chunk} is visible: {rows}, {version}")
         }
         Event::Note { text, .. } => format!("  note: {text}"),
         Event::StepStarted { .. } | Event::RunFinished { .. } => return None,
