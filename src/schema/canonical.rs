@@ -24,13 +24,22 @@ pub const NATIVE_KEY: &str = "goe.native";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CanonicalType {
     /// Text of a declared length in characters, blanks kept as the source shows them.
-    FixedString { length: Option<u32> },
+    FixedString {
+        /// In characters; `None` is no bound.
+        length: Option<u32>,
+    },
     /// Text bounded by a length in characters.
-    VariableString { length: Option<u32> },
+    VariableString {
+        /// In characters; `None` is no bound.
+        length: Option<u32>,
+    },
     /// Text without a bound.
     LargeString,
     /// Bytes bounded by a length.
-    Binary { length: Option<u32> },
+    Binary {
+        /// In bytes; `None` is no bound.
+        length: Option<u32>,
+    },
     /// Bytes without a bound.
     LargeBinary,
     /// -128 to 127.
@@ -44,7 +53,12 @@ pub enum CanonicalType {
     /// Any integer of up to 38 digits.
     Integer38,
     /// An exact decimal; precision 1 to 76, scale 0 to precision.
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        /// Digits, 1 to 76.
+        precision: u8,
+        /// Digits after the point, 0 to the precision.
+        scale: u8,
+    },
     /// IEEE 754 binary32.
     Float,
     /// IEEE 754 binary64.
@@ -52,11 +66,20 @@ pub enum CanonicalType {
     /// A calendar day.
     Date,
     /// A time of day below 24:00:00.
-    Time { scale: u8 },
+    Time {
+        /// Fraction digits, 0 to 9.
+        scale: u8,
+    },
     /// A local date and time without a zone.
-    Timestamp { scale: u8 },
+    Timestamp {
+        /// Fraction digits, 0 to 9.
+        scale: u8,
+    },
     /// An instant, kept in UTC.
-    TimestampTz { scale: u8 },
+    TimestampTz {
+        /// Fraction digits, 0 to 9.
+        scale: u8,
+    },
     /// Days and time.
     IntervalDs,
     /// Months.

@@ -1,7 +1,9 @@
 //! Rows by target partition: the text of a partition value, and a batch cut into partitions.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::{SortColumn, lexsort_to_indices, partition, take_record_batch};
+use std::ops::Range;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{SortColumn, lexsort_to_indices, partition, take_arrays, take_record_batch};
 use arrow::datatypes::DataType;
 use arrow::datatypes::{Date32Type, TimeUnit, TimestampMicrosecondType};
 use arrow::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
@@ -12,8 +14,9 @@ use crate::error::{Error, Result};
 /// The values of the partition columns that some rows share, as text; `None` is NULL.
 pub(crate) type PartitionKey = Vec<Option<String>>;
 
-/// Cuts a batch into runs of rows of one partition each. `columns` are the positions of the
-/// partition columns; without any the batch stays whole.
+/// Cuts a batch into its partitions. `columns` are the positions of the partition columns; without
+/// any the batch stays whole. Each part holds its own rows alone, so that keeping a few of them
+/// does not keep the whole batch in memory.
 ///
 /// # Errors
 /// As [`partition_text`].
@@ -21,36 +24,33 @@ pub(crate) fn split_batch(
     batch: &RecordBatch,
     columns: &[usize],
 ) -> Result<Vec<(PartitionKey, RecordBatch)>> {
+    let key = |batch: &RecordBatch| -> Result<PartitionKey> {
+        let texts = columns.iter().map(|&i| partition_text(batch.column(i), 0));
+        texts.collect()
+    };
     if columns.is_empty() || batch.num_rows() == 0 {
         return Ok(vec![(Vec::new(), batch.clone())]);
     }
-    let keys = |batch: &RecordBatch| -> Vec<_> {
-        columns.iter().map(|&i| batch.column(i).clone()).collect()
-    };
-    let mut sorted = batch.clone();
-    let mut ranges = partition(&keys(batch))?.ranges();
+    let keys: Vec<ArrayRef> = columns.iter().map(|&i| batch.column(i).clone()).collect();
     // Rows of one period mostly come together: sorting is for those that do not.
-    if ranges.len() > 1 {
-        let by: Vec<SortColumn> = keys(batch)
-            .into_iter()
-            .map(|values| SortColumn {
-                values,
-                options: None,
-            })
-            .collect();
-        sorted = take_record_batch(batch, &lexsort_to_indices(&by, None)?)?;
-        ranges = partition(&keys(&sorted))?.ranges();
+    if partition(&keys)?.len() == 1 {
+        return Ok(vec![(key(batch)?, batch.clone())]);
     }
-    ranges
-        .into_iter()
-        .map(|range| {
-            let key: Result<PartitionKey> = columns
-                .iter()
-                .map(|&i| partition_text(sorted.column(i), range.start))
-                .collect();
-            Ok((key?, sorted.slice(range.start, range.len())))
-        })
-        .collect()
+    let order = lexsort_to_indices(&sort_columns(&keys), None)?;
+    let sorted = take_arrays(&keys, &order, None)?;
+    let cut = |range: Range<usize>| {
+        let rows = take_record_batch(batch, &order.slice(range.start, range.len()))?;
+        Ok((key(&rows)?, rows))
+    };
+    partition(&sorted)?.ranges().into_iter().map(cut).collect()
+}
+
+fn sort_columns(keys: &[ArrayRef]) -> Vec<SortColumn> {
+    let column = |values: &ArrayRef| SortColumn {
+        values: values.clone(),
+        options: None,
+    };
+    keys.iter().map(column).collect()
 }
 
 /// The text of a partition value: dates `YYYY-MM-DD`, date-times `YYYY-MM-DD HH:MM:SS[.ffffff]`
@@ -111,7 +111,7 @@ pub fn can_partition(data_type: &DataType) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Date32Array, Int64Array};
+    use arrow::array::{Date32Array, Int64Array};
 
     use super::*;
 

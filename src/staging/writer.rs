@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{Schema, SchemaRef};
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
@@ -21,16 +22,27 @@ use crate::schema::{RowHasher, TableHashes};
 /// Rows of a row group at most; memory usually closes it earlier.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 
-/// How many files a worker holds open; beyond it the one that was written longest ago is closed.
+/// How many files a worker holds open at most; beyond it the one that was written longest ago is
+/// closed.
 const OPEN_FILES: usize = 512;
 
+/// How many small batches a partition collects before they are made one.
+const SMALL_BATCHES: usize = 32;
+
 /// The files that one worker writes.
+///
+/// Without partition columns rows go straight to the one open file. With them each partition
+/// collects rows, and when all of them hold more than the budget the largest one becomes a row
+/// group: an encoder holds much more memory than its rows (a compressor for each column), so there
+/// is only ever one at work.
 pub(super) struct PartitionedWriter {
     spec: Arc<StageSpec>,
     worker: usize,
     /// What this worker may hold in memory for row groups that are not yet written.
     budget: usize,
     open: HashMap<PartitionKey, OpenFile>,
+    /// Bytes of the rows that partitions collect.
+    waiting: usize,
     done: Vec<StagedFile>,
     hasher: RowHasher,
     /// Counts files and writes: a file's number, and when it was last written to.
@@ -45,7 +57,36 @@ struct OpenFile {
     path: String,
     hashes: TableHashes,
     bounds: Vec<Bounds>,
+    waiting: Vec<RecordBatch>,
+    waiting_bytes: usize,
     touched: u64,
+}
+
+impl OpenFile {
+    /// Collects rows for the next row group.
+    fn collect(&mut self, rows: RecordBatch) -> Result<()> {
+        self.waiting.push(rows);
+        if self.waiting.len() >= SMALL_BATCHES {
+            let one = concat_batches(&self.waiting[0].schema(), &self.waiting)?;
+            self.waiting = vec![one];
+        }
+        self.waiting_bytes = self
+            .waiting
+            .iter()
+            .map(RecordBatch::get_array_memory_size)
+            .sum();
+        Ok(())
+    }
+
+    /// Makes a row group of the rows that were collected.
+    async fn write_waiting(&mut self) -> Result<()> {
+        for rows in std::mem::take(&mut self.waiting) {
+            self.writer.write(&rows).await?;
+        }
+        self.waiting_bytes = 0;
+        self.writer.flush().await?;
+        Ok(())
+    }
 }
 
 impl PartitionedWriter {
@@ -74,6 +115,7 @@ impl PartitionedWriter {
             budget: (spec.memory / workers.max(1)).max(8 << 20),
             worker,
             open: HashMap::new(),
+            waiting: 0,
             done: Vec::new(),
             hasher: RowHasher::default(),
             clock: 0,
@@ -116,10 +158,21 @@ impl PartitionedWriter {
             .map(|&i| rows.column(i).clone())
             .collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.file_schema), columns)?;
-        file.writer.write(&batch).await?;
-        let written = file.writer.bytes_written() + file.writer.in_progress_size();
+        if self.spec.partition_columns.is_empty() {
+            file.writer.write(&batch).await?;
+            let written = file.writer.bytes_written() + file.writer.in_progress_size();
+            return self.roll(&key, written).await;
+        }
+        let before = file.waiting_bytes;
+        file.collect(batch)?;
+        self.waiting = self.waiting + file.waiting_bytes - before;
+        Ok(())
+    }
+
+    /// Closes a file that is as large as the backend likes.
+    async fn roll(&mut self, key: &PartitionKey, written: usize) -> Result<()> {
         if written as u64 >= self.spec.file_bytes {
-            self.close(&key).await?;
+            self.close(key).await?;
         }
         Ok(())
     }
@@ -150,6 +203,8 @@ impl PartitionedWriter {
             bounds: std::iter::repeat_with(Bounds::default)
                 .take(columns)
                 .collect(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
             touched: self.clock,
         })
     }
@@ -164,7 +219,9 @@ impl PartitionedWriter {
     }
 
     async fn make_room(&mut self) -> Result<()> {
-        if self.open.len() < OPEN_FILES {
+        // Each open file holds a part of its upload.
+        let most = (self.budget / self.spec.place.part_bytes.max(1)).clamp(4, OPEN_FILES);
+        if self.open.len() < most {
             return Ok(());
         }
         let oldest = self.open.iter().min_by_key(|(_, file)| file.touched);
@@ -174,21 +231,32 @@ impl PartitionedWriter {
         }
     }
 
-    /// Ends the largest row group while all of them together hold more than the budget.
+    /// Makes row groups of the largest partitions while all of them hold more than the budget.
     async fn keep_within_budget(&mut self) -> Result<()> {
-        let held = |file: &OpenFile| file.writer.memory_size();
-        let mut total: usize = self.open.values().map(held).sum();
-        while total > self.budget {
-            let Some(file) = self.open.values_mut().max_by_key(|file| held(file)) else {
+        if self.spec.partition_columns.is_empty() {
+            return self.keep_row_group_within_budget().await;
+        }
+        while self.waiting > self.budget {
+            let largest = self.open.iter().max_by_key(|(_, file)| file.waiting_bytes);
+            let Some(key) = largest.map(|(key, _)| key.clone()) else {
                 return Ok(());
             };
-            let before = held(file);
-            file.writer.flush().await?;
-            let after = held(file);
-            if after >= before {
+            let Some(file) = self.open.get_mut(&key) else {
                 return Ok(());
+            };
+            self.waiting -= file.waiting_bytes;
+            file.write_waiting().await?;
+            let written = file.writer.bytes_written();
+            self.roll(&key, written).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_row_group_within_budget(&mut self) -> Result<()> {
+        for file in self.open.values_mut() {
+            if file.writer.memory_size() > self.budget {
+                file.writer.flush().await?;
             }
-            total -= before - after;
         }
         Ok(())
     }
@@ -197,6 +265,8 @@ impl PartitionedWriter {
         let Some(mut file) = self.open.remove(key) else {
             return Ok(());
         };
+        self.waiting -= file.waiting_bytes;
+        file.write_waiting().await?;
         file.writer.finish().await?;
         let bytes = file.writer.bytes_written() as u64;
         self.spec.progress.add_bytes(bytes);
