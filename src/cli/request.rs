@@ -70,18 +70,16 @@ impl Request {
         if self.to.is_some() || defaults.to.is_some() || !self.read_as.is_empty() {
             return Ok(None);
         }
-        let name = TableName::parse(&complete(&self.from, defaults.from.as_deref()))?;
-        let parts = [&name.connection, &name.schema, &name.table].map(|part| quoted(part));
-        let select = self.select.as_deref().unwrap_or("*");
-        let filter = self
-            .filter
-            .as_deref()
-            .map(|filter| format!(" WHERE {filter}"));
-        let filter = filter.unwrap_or_default();
-        Ok(Some(format!(
-            "SELECT {select} FROM {}{filter}",
-            parts.join(".")
-        )))
+        let from = complete(&self.from, defaults.from.as_deref());
+        let alone = OffloadSpec {
+            // No target is looked at for a query alone.
+            to: from.clone(),
+            from: Some(from),
+            select: self.select.clone(),
+            filter: self.filter.clone(),
+            ..OffloadSpec::default()
+        };
+        Ok(Some(alone.validate()?.query().to_owned()))
     }
 
     fn spec(&self, config: &Config) -> Result<OffloadSpec> {
@@ -142,7 +140,7 @@ pub(super) fn complete(name: &str, default: Option<&str>) -> String {
     }
 }
 
-/// A name that means itself exactly, in SQL as in a table's name.
+/// A part of a table's name that means itself exactly.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -61,10 +61,39 @@ impl From<io::Error> for Stop {
 pub(super) fn tell(error: &Error, format: Format) {
     let text = match format {
         Format::Json => json!({ "error": as_json(error) }).to_string(),
-        Format::Text | Format::Csv => format!("error: {error:#}"),
+        Format::Text | Format::Csv => match error.hint_text() {
+            Some(_) => format!("error: {error:#}"),
+            None => format!("error: {error:#}\nhint: {}", next_step(error.kind())),
+        },
     };
     // Where not even this can be written, the exit code has to do.
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// What a person can do about an error that gives no hint of its own.
+fn next_step(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Usage => "goe help COMMAND shows what is accepted, with examples",
+        ErrorKind::Config => "goe help connections shows what goe.toml may hold",
+        ErrorKind::Connect | ErrorKind::Authenticate => "goe connect tries every connection",
+        ErrorKind::Permission => "ask for the right, or use a connection that has it",
+        ErrorKind::NotFound => "goe tables CONNECTION lists what there is",
+        ErrorKind::AlreadyExists => "name another target",
+        ErrorKind::Unsupported => {
+            "goe types SYSTEM shows what is supported; leave it out or cast it"
+        }
+        ErrorKind::TypeLoss | ErrorKind::Data => {
+            "correct the value, leave its row out with --where, or cast the column with --select"
+        }
+        ErrorKind::Locked => "wait for the other run to end",
+        ErrorKind::Conflict => "run the same command again",
+        ErrorKind::Load => {
+            "remove the cause and run the same command again; goe clean removes leftovers"
+        }
+        ErrorKind::Verify => "offload it again with --reset to replace what is there",
+        ErrorKind::Interrupted => "run the same command again",
+        ErrorKind::Internal => "please report it, with the command that you ran",
+    }
 }
 
 /// An error as programs read it.
@@ -76,7 +105,7 @@ pub(super) fn as_json(error: &Error) -> Value {
     json!({
         "kind": error.kind().to_string(),
         "message": error.message(),
-        "hint": error.hint_text(),
+        "hint": error.hint_text().unwrap_or_else(|| next_step(error.kind())),
         "context": context,
         "exit_code": error.kind().exit_code(),
     })
@@ -88,13 +117,57 @@ pub(super) fn report_usage(error: &clap::Error, line: &[OsString]) -> ExitCode {
         .windows(2)
         .any(|pair| pair[0] == "--output" && pair[1] == "json")
         || line.iter().any(|word| word == "--output=json");
-    if error.use_stderr() && json {
-        let text = error.to_string();
-        let message = text.trim().trim_start_matches("error: ");
-        tell(&Error::usage(message), Format::Json);
-    } else {
-        // A closed pipe ends quietly.
-        let _ = error.print();
-    }
+    let shown = match (error.use_stderr(), json) {
+        (false, _) => error.print(),
+        (true, true) => {
+            let text = error.to_string();
+            tell(
+                &Error::usage(text.trim().trim_start_matches("error: ")),
+                Format::Json,
+            );
+            Ok(())
+        }
+        (true, false) => io::stderr().write_all(with_hint(&error.to_string()).as_bytes()),
+    };
+    // A closed pipe ends quietly.
+    drop(shown);
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// What the parser says, with its tips as our hints.
+fn with_hint(text: &str) -> String {
+    let hinted = text.replace("\n  tip: ", "\nhint: ");
+    let last = "For more information, try '--help'.";
+    if hinted.contains("\nhint: ") {
+        hinted.replace(last, "")
+    } else {
+        hinted.replace(last, "hint: try '--help'")
+    }
+    .trim_end()
+    .to_owned()
+        + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tip_is_a_hint() {
+        let tip = "error: no 'x'\n\n  tip: 'y' exists\n\nFor more information, try '--help'.\n";
+        assert_eq!(with_hint(tip), "error: no 'x'\n\nhint: 'y' exists\n");
+        let plain = "error: no 'x'\n\nFor more information, try '--help'.\n";
+        assert_eq!(with_hint(plain), "error: no 'x'\n\nhint: try '--help'\n");
+    }
+
+    #[test]
+    fn every_error_is_told_with_what_to_do_next() {
+        for kind in ErrorKind::ALL {
+            let shown = as_json(&Error::new(kind, "x"));
+            assert!(
+                shown["hint"].as_str().is_some_and(|hint| !hint.is_empty()),
+                "{kind}"
+            );
+        }
+    }
 }

@@ -40,7 +40,7 @@ pub(super) struct Demo {
 
 fn scale(text: &str) -> Result<f64, String> {
     let scale: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
-    if scale >= 0.001 && scale <= 100.0 {
+    if (0.001..=100.0).contains(&scale) {
         Ok(scale)
     } else {
         Err("write 0.001 to 100".to_owned())

@@ -47,7 +47,7 @@ impl Bars {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::RunStarted { run, target, .. } => {
-                let bar = self.screen.add(Bar::new(target));
+                let bar = self.screen.add(Bar::unmeasured(target));
                 bar.enable_steady_tick(TICK);
                 let began = Instant::now();
                 runs.insert(
@@ -80,7 +80,7 @@ impl Bars {
 
 impl Bar {
     /// A bar whose length is not known yet.
-    fn new(target: &str) -> ProgressBar {
+    fn unmeasured(target: &str) -> ProgressBar {
         let bar = ProgressBar::new_spinner().with_prefix(target.to_owned());
         bar.set_style(style("{prefix} {spinner} {msg}"));
         bar

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use futures::StreamExt;
 
 use super::rows::Rows;
@@ -16,6 +18,9 @@ use super::stop::{Done, Stop};
 use super::{Context, figures};
 use crate::error::{Error, Result};
 use crate::session::Session;
+
+/// How many batches are read before the screen takes them.
+const AHEAD: usize = 2;
 
 /// Query all connections in SQL: CONNECTION.SCHEMA.TABLE
 #[derive(Debug, Args)]
@@ -75,10 +80,11 @@ fn read_input() -> Result<String> {
 async fn execute(session: &Session, context: &Context, statement: &str) -> Done {
     let began = Instant::now();
     let frame = session.sql(statement).await?;
-    let mut stream = frame.execute_stream().await.map_err(Error::from)?;
+    let stream = frame.execute_stream().await.map_err(Error::from)?;
     let mut rows = Rows::new(context.screen);
     rows.describe(stream.schema());
-    while let Some(batch) = stream.next().await {
+    let mut batches = pump(stream);
+    while let Some(batch) = batches.next().await {
         rows.write(&batch.map_err(Error::from)?)?;
     }
     let count = rows.finish()?;
@@ -90,6 +96,22 @@ async fn execute(session: &Session, context: &Context, statement: &str) -> Done 
             .remark(format_args!("{}, {time}", figures::counted(count, "row")));
     }
     Ok(())
+}
+
+/// Reads a stream in a task of its own, so that a signal is heard while the engine computes. The
+/// task ends when the batches are dropped.
+fn pump(mut stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let mut builder = RecordBatchReceiverStreamBuilder::new(stream.schema(), AHEAD);
+    let sender = builder.tx();
+    builder.spawn(async move {
+        while let Some(batch) = stream.next().await {
+            if sender.send(batch).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
+    builder.build()
 }
 
 /// Runs a statement of the prompt, whose end by an error or a signal does not end the prompt.
