@@ -9,11 +9,15 @@
 //! assert_eq!(error.to_string(), "Table \"shop.main.ordrs\" does not exist");
 //! ```
 
+mod near;
+
 use std::error::Error as StdError;
 use std::fmt;
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
+
+pub use near::nearest;
 
 /// The crate's result, with [`Error`] as its error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -183,11 +187,11 @@ impl Error {
         name: &str,
         known: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let error = Self::new(ErrorKind::NotFound, message);
-        match crate::schema::nearest(name, known) {
-            Some(near) => error.hint(format!("did you mean \"{near}\"?")),
-            None => error,
-        }
+        let known: Vec<&str> = known.into_iter().collect();
+        Self::new(ErrorKind::NotFound, message).hint(match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => listing(&known),
+        })
     }
 
     /// The same error with what a person should do next. A later hint replaces an earlier one.
@@ -233,6 +237,19 @@ impl Error {
     #[must_use]
     pub fn facts(&self) -> &[(&'static str, String)] {
         &self.inner.context
+    }
+}
+
+/// The names that exist, in few words.
+fn listing(known: &[&str]) -> String {
+    const SHOWN: usize = 8;
+    let more = if known.len() > SHOWN { ", …" } else { "" };
+    match known {
+        [] => "there is nothing of that kind yet".to_owned(),
+        _ => format!(
+            "there are: {}{more}",
+            known[..known.len().min(SHOWN)].join(", ")
+        ),
     }
 }
 
@@ -284,6 +301,9 @@ impl From<Error> for ArrowError {
     }
 }
 
+/// What helps with names that are not there, or there twice.
+const NAMES_HINT: &str = "goe describe shows a table's columns; AS gives a column another name";
+
 /// Finds our own error inside the engine's wrappers, so that kind and hint survive the way through
 /// an execution plan; what remains is sorted by its meaning.
 impl From<DataFusionError> for Error {
@@ -304,11 +324,13 @@ impl From<DataFusionError> for Error {
             DataFusionError::Collection(mut errors) if !errors.is_empty() => {
                 errors.swap_remove(0).into()
             }
-            DataFusionError::SQL(inner, _) => {
-                Self::usage("The SQL text does not parse").caused_by(inner)
+            DataFusionError::SQL(inner, _) => Self::usage("The SQL text does not parse")
+                .caused_by(inner)
+                .hint("look at the place that is named, and just before it"),
+            DataFusionError::Plan(text) => Self::usage(text).hint(NAMES_HINT),
+            DataFusionError::SchemaError(inner, _) => {
+                Self::usage(inner.to_string()).hint(NAMES_HINT)
             }
-            DataFusionError::Plan(text) => Self::usage(text),
-            DataFusionError::SchemaError(inner, _) => Self::usage(inner.to_string()),
             DataFusionError::NotImplemented(text) => Self::unsupported(text),
             DataFusionError::ResourcesExhausted(text) => {
                 Self::new(ErrorKind::Load, text).hint("raise --memory, or lower --parallel")
@@ -365,7 +387,7 @@ impl From<object_store::Error> for Error {
             Store::InvalidPath { .. } | Store::UnknownConfigurationKey { .. } => ErrorKind::Config,
             _ => ErrorKind::Load,
         };
-        Self::new(kind, format!("The object store failed: {error}"))
+        on_disk(kind, format!("The object store failed: {error}"), &error)
     }
 }
 
@@ -376,7 +398,7 @@ impl From<parquet::errors::ParquetError> for Error {
                 Ok(ours) => *ours,
                 Err(other) => match other.downcast::<object_store::Error>() {
                     Ok(store) => (*store).into(),
-                    Err(other) => Self::new(ErrorKind::Load, other.to_string()),
+                    Err(other) => on_disk(ErrorKind::Load, other.to_string(), other.as_ref()),
                 },
             },
             other => Self::new(ErrorKind::Load, format!("A Parquet file failed: {other}")),
@@ -389,12 +411,40 @@ impl From<std::io::Error> for Error {
         use std::io::ErrorKind as Io;
         let kind = match error.kind() {
             Io::NotFound => ErrorKind::NotFound,
-            Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Permission,
             Io::AlreadyExists => ErrorKind::AlreadyExists,
             _ => ErrorKind::Load,
         };
-        Self::new(kind, error.to_string())
+        on_disk(kind, error.to_string(), &error)
     }
+}
+
+/// An error of `kind`, or a better one where a disk says at the bottom of it what is wrong.
+fn on_disk(kind: ErrorKind, message: String, error: &(dyn StdError + 'static)) -> Error {
+    use std::io::ErrorKind as Io;
+    match disk_error(error) {
+        Some(Io::PermissionDenied | Io::ReadOnlyFilesystem) => {
+            Error::new(ErrorKind::Permission, message).hint("allow this user to write there")
+        }
+        Some(Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge) => {
+            Error::new(ErrorKind::Load, message).hint("make room there, then run it again")
+        }
+        _ => Error::new(kind, message),
+    }
+}
+
+/// What the operating system said, under all that was wrapped around it.
+fn disk_error(error: &(dyn StdError + 'static)) -> Option<std::io::ErrorKind> {
+    let mut next = Some(error);
+    while let Some(current) = next {
+        next = match current.downcast_ref::<std::io::Error>() {
+            Some(io) => match io.get_ref() {
+                Some(inner) => Some(inner),
+                None => return Some(io.kind()),
+            },
+            None => current.source(),
+        };
+    }
+    None
 }
 
 #[cfg(test)]

@@ -358,9 +358,14 @@ fn bad_input_gets_its_kind_and_a_hint_and_publishes_nothing() {
             ));
         }
         let said = ran.stderr.to_lowercase();
-        let expected = case.says.iter().chain(["hint: "].iter());
-        let missing = expected.filter(|word| !said.contains(&word.to_lowercase()));
+        let missing = case
+            .says
+            .iter()
+            .filter(|word| !said.contains(&word.to_lowercase()));
         complaints.extend(missing.map(|word| format!("\"{word}\" is not said")));
+        if !["hint: ", "tip: "].iter().any(|hint| said.contains(hint)) {
+            complaints.push("it gives no hint".to_owned());
+        }
         if said.contains("panicked") {
             complaints.push("it panics".to_owned());
         }

@@ -80,10 +80,11 @@ fn completions_are_scripts() {
 #[test]
 fn types_are_a_table_of_one_system_to_another() {
     let project = Project::new();
-    project
-        .goe(&["types", "postgres", "delta"])
-        .ok()
-        .says(&["numeric", "decimal", "timestamptz"]);
+    project.goe(&["types", "postgres", "delta"]).ok().says(&[
+        "numeric",
+        "decimal",
+        "timestamp with time zone",
+    ]);
     project
         .goe(&["types", "sqlite", "delta"])
         .ok()

@@ -69,8 +69,8 @@ fn a_partitioned_and_grown_table_is_read_by_others_as_it_was() {
     project.sqlite(
         "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000)
          INSERT INTO lineitem
-         SELECT n / 4, n % 4, n % 50 || '.00', (n * 7919 % 10000000) / 100.0, '0.0' || n % 10,
-                substr('ANR', 1 + n % 3, 1), date('1992-01-01', n % 400 || ' days'),
+         SELECT n / 4, n % 4, (n % 50) || '.00', (n * 7919 % 10000000) / 100.0, '0.0' || (n % 10),
+                substr('ANR', 1 + n % 3, 1), date('1992-01-01', (n % 400) || ' days'),
                 CASE WHEN n % 7 = 0 THEN NULL ELSE 'comment ' || n END
          FROM n",
     );

@@ -9,5 +9,6 @@ mod independent;
 mod lake;
 mod offload;
 mod project;
+mod slt;
 mod source;
 mod tidy;

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -71,6 +72,8 @@ impl Project {
     pub fn connect_postgres(&self, url: &str) {
         let address = "[connections.pg]\nurl = \"${file:pg.url}\"\n";
         self.write("pg.url", url);
+        let secret = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(self.path("pg.url"), secret).expect("a file of the project");
         self.write("goe.toml", &format!("{CONFIGURATION}\n{address}"));
     }
 

@@ -90,10 +90,10 @@ async fn session(project: &Project) -> Session {
         ..OffloadSpec::default()
     };
     let offload = spec.validate().expect("an offload");
-    session
+    let outcome = session
         .offload(&offload, Arc::new(Unwatched), Interrupt::never())
-        .await
-        .expect("published");
+        .await;
+    assert_eq!(outcome.expect("published").rows, 6);
     session
 }
 

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
-use object_store::ObjectStore;
 use serde_json::Value;
 
 use crate::error::Result;
@@ -19,6 +18,7 @@ use crate::frontend::{Probe, TableEntry, TypeMap};
 use crate::schema::{Column, PartitionHashes, TableName};
 use crate::staging::Manifest;
 
+pub use crate::staging::StagingPlace;
 pub use change::{Change, TargetColumn, TargetDefinition};
 pub use publication::{Mode, Publication, Published, StoredRecord};
 
@@ -110,17 +110,6 @@ pub struct BackendFacts {
     pub identifier_chars: usize,
     /// Whether two columns may differ in case alone.
     pub case_twins: bool,
-}
-
-/// Where staged files go.
-#[derive(Debug, Clone)]
-pub struct StagingPlace {
-    /// The store, whose root is the staging root: the paths of a manifest are its paths.
-    pub store: Arc<dyn ObjectStore>,
-    /// The root as a person knows it, without secrets.
-    pub url: String,
-    /// The size of one part of an upload, also the memory that an open file may hold for it.
-    pub part_bytes: usize,
 }
 
 /// A target as its system describes it.

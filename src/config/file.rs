@@ -20,7 +20,8 @@ pub(super) fn parse(text: &str, folder: &Path) -> Result<Config> {
     let reader = Reader { text, folder };
     // The error's own form shows the line, and the line may hold a password.
     let tree = DeTable::parse(text)
-        .map_err(|error| reader.wrong(error.span().unwrap_or_default(), error.message()))?;
+        .map_err(|error| reader.wrong(error.span().unwrap_or_default(), error.message()))
+        .map_err(|error| error.hint("goe help connections shows how it is written"))?;
     let mut config = Config::empty(folder);
     for (key, item) in tree.get_ref() {
         match key.get_ref().as_ref() {

@@ -7,8 +7,9 @@ mod hash;
 mod name;
 mod value;
 
+pub use crate::error::nearest;
 pub use canonical::{CANONICAL_KEY, CanonicalType, NATIVE_KEY};
 pub use column::{Column, Fidelity, Mapping};
 pub use hash::{ColumnHash, PartitionHashes, RowHasher, TableHashes};
-pub use name::{TableName, nearest, pick};
+pub use name::{TableName, pick};
 pub use value::{describe_value, shorten};

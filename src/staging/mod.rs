@@ -14,8 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
-
-use crate::backend::StagingPlace;
+use object_store::ObjectStore;
 
 pub(crate) use bounds::Bounds;
 pub use exec::StageExec;
@@ -23,6 +22,17 @@ pub use manifest::{ColumnBounds, Manifest, StagedFile, partition_path};
 pub use node::{StageNode, StagePlanner, collect_manifest};
 pub(crate) use partition::split_batch;
 pub use partition::{can_partition, partition_text};
+
+/// Where staged files go.
+#[derive(Debug, Clone)]
+pub struct StagingPlace {
+    /// The store, whose root is the staging root: the paths of a manifest are its paths.
+    pub store: Arc<dyn ObjectStore>,
+    /// The root as a person knows it, without secrets.
+    pub url: String,
+    /// The size of one part of an upload, also the memory that an open file may hold for it.
+    pub part_bytes: usize,
+}
 
 /// How the rows of one chunk are staged.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ pub(super) fn store_error(message: &str, error: impl StdError + Send + Sync + 's
         ErrorKind::Permission => ours.hint("check the rights on the folder, bucket or file system"),
         ErrorKind::Authenticate => ours.hint("check the keys in the connection's options"),
         ErrorKind::Load => ours.hint("check free space and quota, then run again"),
+        ErrorKind::AlreadyExists => ours.hint("choose another target, or move away what is there"),
         _ => ours,
     }
 }
