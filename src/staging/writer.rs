@@ -19,8 +19,9 @@ use super::{StageSpec, StagedFile, partition_path};
 use crate::error::{Error, Result};
 use crate::schema::{RowHasher, TableHashes};
 
-/// Rows of a row group at most; memory usually closes it earlier.
-const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Rows of a row group at most: a reader holds a row group, so its size bounds the memory of the
+/// proof too.
+const ROW_GROUP_ROWS: usize = 1 << 18;
 
 /// How many files a worker holds open at most; beyond it the one that was written longest ago is
 /// closed.
