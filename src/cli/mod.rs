@@ -147,15 +147,13 @@ pub fn main() -> ExitCode {
 }
 
 fn start(cli: Cli, line: Vec<String>) -> Done {
+    let signals = Signals::listen()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(STACK_BYTES)
         .build()
         .map_err(|error| Error::internal(format!("No threads can be started: {error}")))?;
-    let outcome = runtime.block_on(async {
-        let signals = Signals::listen()?;
-        run(cli, line, signals).await
-    });
+    let outcome = runtime.block_on(run(cli, line, signals));
     // A read that still blocks must not keep the program.
     runtime.shutdown_background();
     outcome

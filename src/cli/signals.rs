@@ -11,19 +11,28 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on, until the program ends.
+    /// Listens from now on, until the program ends. On a thread of its own: a computation that
+    /// keeps every worker busy must not keep a signal from being heard.
     pub(super) fn listen() -> Result<Self> {
         let signals = Self {
             stop: watch::Sender::new(false),
         };
-        let mut source = Source::new()
-            .map_err(|error| Error::internal(format!("Signals can't be listened to: {error}")))?;
         let listener = signals.clone();
-        tokio::spawn(async move {
-            loop {
-                source.next().await;
-                listener.came();
-            }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .map_err(|error| deaf(&error))?;
+        let mut source = {
+            let _context = runtime.enter();
+            Source::new().map_err(|error| deaf(&error))?
+        };
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    source.next().await;
+                    listener.came();
+                }
+            });
         });
         Ok(signals)
     }
@@ -45,6 +54,10 @@ impl Signals {
             std::process::exit(i32::from(ErrorKind::Interrupted.exit_code()));
         }
     }
+}
+
+fn deaf(error: &std::io::Error) -> Error {
+    Error::internal(format!("Signals can't be listened to: {error}"))
 }
 
 #[cfg(unix)]
