@@ -218,7 +218,7 @@ fn history_tells_runs_and_their_steps() {
         "shop.main.orders",
         "lake.shop.orders",
         "published",
-        "1,000",
+        "1000",
     ]);
     let runs = project.goe(&["--output", "json", "history"]).ok();
     let run = first_text(&runs.events(), "run").expect("a run in the history");

@@ -32,3 +32,14 @@ fn edits(a: &str, b: &str) -> usize {
     }
     last[b.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_finds_its_name() {
+        assert_eq!(nearest("ordres", ["orders", "lineitem"]), Some("orders"));
+        assert_eq!(nearest("customers", ["orders", "lineitem"]), None);
+    }
+}

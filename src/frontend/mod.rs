@@ -236,6 +236,7 @@ pub trait TypeMap: Send + Sync {
     ///
     /// # Errors
     /// As [`TypeMap::to_canonical`].
+    #[allow(clippy::wrong_self_convention)] // a map converts; it is not what is converted
     fn from_canonical(&self, canonical: CanonicalType) -> Result<Mapping<NativeType>>;
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Coverage, OffloadSpec};
+use crate::backend::TargetColumn;
 use crate::error::{Error, Result};
 use crate::schema::PartitionHashes;
 
@@ -98,4 +99,7 @@ pub struct Proof {
     pub chunk: PartitionHashes,
     /// The sums of everything published since the last reset, this chunk included.
     pub total: PartitionHashes,
+    /// The columns that were hashed, in their order, so that the sums can be made again without
+    /// the source.
+    pub columns: Vec<TargetColumn>,
 }

@@ -267,6 +267,7 @@ impl Runner {
         let proof = Proof {
             total: self.total(plan, &chunk, backend).await?,
             chunk,
+            columns: plan.definition.columns.clone(),
         };
         let stored = plan
             .existing
@@ -338,8 +339,8 @@ impl Runner {
         let began = Instant::now();
         let backend = self.connections.backend(&target.connection)?;
         let existing = backend.describe(&target.schema, &target.table).await?;
-        let stored = existing.as_ref().and_then(|table| table.record.clone());
-        let stored = stored.ok_or_else(|| {
+        let recorded = existing.and_then(|table| Some((table.record?, table.partition_columns)));
+        let (stored, partition_columns) = recorded.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
                 format!("{target} holds nothing that goe put there"),
@@ -348,17 +349,31 @@ impl Runner {
         })?;
         let record = Record::read(&stored.body)?;
         let offload = record.offload.validate()?;
-        let sides = planning::describe(&self.engine, Arc::clone(&backend), &offload).await?;
-        let (query, mapped) = planning::project_coverage(&sides, &offload, &record.coverage)?;
-        let definition = mapped.definition;
-        let columns: Vec<String> = definition.columns.iter().map(|c| c.name.clone()).collect();
-        let source = match against {
+        let (definition, source) = match against {
             Against::Source => {
-                let positions = positions(&definition);
-                proof::hash_query(&self.engine, &query, definition.schema(), positions).await?
+                let sides =
+                    planning::describe(&self.engine, Arc::clone(&backend), &offload).await?;
+                let (query, mapped) =
+                    planning::project_coverage(&sides, &offload, &record.coverage)?;
+                let definition = mapped.definition;
+                let (schema, positions) = (definition.schema(), positions(&definition));
+                let sums = proof::hash_query(&self.engine, &query, schema, positions).await?;
+                (definition, sums)
             }
-            Against::Stored => stored_proof(backend.as_ref(), target, &stored).await?.total,
+            // Needs no source: it may be gone.
+            Against::Stored => {
+                let proof = stored_proof(backend.as_ref(), target, &stored).await?;
+                let (name, columns) = (target.clone(), proof.columns);
+                let definition = TargetDefinition {
+                    name,
+                    columns,
+                    partition_columns,
+                    comment: None,
+                };
+                (definition, proof.total)
+            }
         };
+        let columns: Vec<String> = definition.columns.iter().map(|c| c.name.clone()).collect();
         let readers = offload.parallel();
         let found = backend
             .hashes(&definition, Scope::Published, readers)
