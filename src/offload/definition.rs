@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::redact;
 use crate::error::{Error, Result};
 use crate::schema::TableName;
 
@@ -214,6 +215,7 @@ impl OffloadSpec {
     /// [`crate::ErrorKind::Usage`] with the option that is wrong.
     pub fn validate(&self) -> Result<Offload> {
         let target = TableName::parse(&self.to)?;
+        refuse_password(&target)?;
         if self.until.is_some() && self.incremental_by.is_none() {
             return Err(
                 Error::usage("An offload has an UNTIL and no INCREMENTAL BY")
@@ -249,6 +251,7 @@ impl OffloadSpec {
             }
             (None, Some(from)) => {
                 let from = TableName::parse(from)?;
+                refuse_password(&from)?;
                 let quoted = [&from.connection, &from.schema, &from.table]
                     .map(|part| format!("\"{}\"", part.replace('"', "\"\"")));
                 let list = self.select.as_deref().unwrap_or("*");
@@ -263,6 +266,18 @@ impl OffloadSpec {
                 .hint("give CONNECTION.SCHEMA.TABLE, with --select and --where as needed")),
         }
     }
+}
+
+/// An offload is remembered, in the history and beside the target; a password must not be.
+fn refuse_password(name: &TableName) -> Result<()> {
+    if redact(&name.connection) == name.connection {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "The URL {} holds a password, and an offload is remembered",
+        redact(&name.connection)
+    ))
+    .hint("name the connection in goe.toml, with password = \"${env:NAME}\""))
 }
 
 impl Offload {
@@ -397,6 +412,10 @@ mod tests {
             },
             OffloadSpec {
                 query: Some("SELECT 1".to_owned()),
+                ..good.clone()
+            },
+            OffloadSpec {
+                from: Some("db://me:secret@host/db#s.t".to_owned()),
                 ..good.clone()
             },
         ];

@@ -193,7 +193,8 @@ impl Runner {
             partition_columns: positions(&plan.definition),
             partition_columns_in_files: backend.facts().partition_columns_in_files,
             file_bytes: backend.facts().file_bytes,
-            memory: plan.offload().memory() / 2,
+            // The rest is for decoders, sorts, joins and the parts of uploads.
+            memory: plan.offload().memory() / 4,
             progress: Arc::clone(&progress),
         };
         let mut work = pin!(transport::stage(&self.engine, rows, Arc::new(spec)));
