@@ -148,10 +148,10 @@ impl Catalog<'_> {
         let name = pick(table, known()).ok_or_else(|| {
             let message = format!("Table \"{connection}.{schema}.{table}\" does not exist");
             let error = Error::not_found(message, table, known());
-            match (error.hint_text(), relations.len()) {
-                (Some(_), _) => error,
-                (None, 0) => error.hint(format!("\"{}\" holds no table at all", self.name)),
-                (None, _) => error.hint("see what there is: goe tables CONNECTION"),
+            if relations.is_empty() {
+                error.hint(format!("\"{}\" holds no table at all", self.name))
+            } else {
+                error
             }
         })?;
         let relation = relations
