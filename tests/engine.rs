@@ -248,3 +248,38 @@ async fn a_join_is_offloaded_in_full_only() {
     assert_eq!(world.run(&spec).await.unwrap().rows, 2);
     assert!(world.equal(Against::Source).await);
 }
+
+/// More partitions than files may be open, in no order: with little memory rows are sorted first,
+/// with enough they are collected; either way each day is one or two files and nothing is lost.
+#[tokio::test]
+async fn many_partitions_in_no_order_stay_few_files() {
+    let world = World::new(
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, sold_at DATE, note TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+         INSERT INTO orders SELECT i, date('2020-01-01', (i * 7919 % 900) || ' days'), 'note ' || i FROM n;",
+    );
+    for (memory, name) in [(1 << 20, "little"), (256 << 20, "enough")] {
+        let spec = OffloadSpec {
+            to: format!("lake.dw.{name}"),
+            partition_by: vec!["day(sold_at)".to_owned()],
+            memory: Some(memory),
+            ..orders()
+        };
+        let plan = world.session.plan(&spec.validate().unwrap()).await.unwrap();
+        assert_eq!(
+            plan.to_string().contains("sorted by partition"),
+            name == "little"
+        );
+        let outcome = world.run(&spec).await.unwrap();
+        assert_eq!(outcome.rows, 60_000);
+        assert!(
+            (900..=1800).contains(&outcome.files),
+            "{name}: {}",
+            outcome.files
+        );
+        let counted = world
+            .one(&format!("SELECT count(DISTINCT id) FROM lake.dw.{name}"))
+            .await;
+        assert_eq!(counted, "60000");
+    }
+}

@@ -27,6 +27,8 @@ pub struct Plan {
     pub(crate) window: Window,
     /// The record that stands in the target and that this run continues.
     pub(crate) prior: Option<Record>,
+    /// Whether rows are sorted by partition before they are written.
+    pub(crate) sorted: bool,
     pub(crate) statements: Vec<String>,
     pub(crate) notes: Vec<String>,
     /// Why there is nothing to do.

@@ -192,6 +192,7 @@ impl Runner {
             schema,
             partition_columns: positions(&plan.definition),
             partition_columns_in_files: backend.facts().partition_columns_in_files,
+            sorted: plan.sorted,
             file_bytes: backend.facts().file_bytes,
             // The rest is for decoders, sorts, joins and the parts of uploads.
             memory: plan.offload().memory() / 4,

@@ -18,8 +18,8 @@ use crate::frontend::{
     frontend_table,
 };
 use crate::offload::{
-    Coverage, FilterState, Limit, Mapped, Offload, Plan, PlannedFilter, Reading, Record, Window,
-    check_casts, map_columns, plain,
+    Coverage, FilterState, Limit, Mapped, Offload, Plan, PlannedFilter, Reading, Record, Unit,
+    Window, check_casts, map_columns, plain,
 };
 use crate::schema::{Column, pick};
 
@@ -93,6 +93,10 @@ pub(super) async fn decide(
     if sides.tables.len() > 1 {
         notes.push("each source is read at its own snapshot".to_owned());
     }
+    let sorted = sorts(offload, &readings);
+    if sorted {
+        notes.push("rows are sorted by partition first: there may be many partitions".to_owned());
+    }
     let replaces = offload.spec().reset && sides.existing.is_some();
     Ok(Plan {
         statements: sides.backend.statements(&change),
@@ -115,9 +119,21 @@ pub(super) async fn decide(
         },
         window,
         prior,
+        sorted,
         notes,
         nothing,
     })
+}
+
+/// Days and values may be many, months and years are few. A source that fits the memory is
+/// collected there, however many its partitions.
+fn sorts(offload: &Offload, readings: &[Reading]) -> bool {
+    let many = offload
+        .partition_by()
+        .iter()
+        .any(|by| matches!(by.unit, None | Some(Unit::Day)));
+    let bytes: Option<u64> = readings.iter().map(|reading| reading.bytes).sum();
+    many && bytes.is_none_or(|bytes| bytes > offload.memory() as u64 / 4)
 }
 
 fn does_not_fit(offload: &Offload, differences: &[String]) -> Error {

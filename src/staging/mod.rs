@@ -4,6 +4,7 @@
 //! per worker. The rows that it returns are the manifest.
 
 mod bounds;
+mod collected;
 mod exec;
 mod manifest;
 mod node;
@@ -47,6 +48,9 @@ pub struct StageSpec {
     pub partition_columns: Vec<usize>,
     /// Whether these are in the files too.
     pub partition_columns_in_files: bool,
+    /// Whether each worker sorts its rows by partition first: for more partitions than a worker
+    /// can collect rows of.
+    pub sorted: bool,
     /// The size at which a file is closed.
     pub file_bytes: u64,
     /// Bytes that all writers together may hold in memory for unfinished row groups.

@@ -13,7 +13,10 @@ use datafusion::common::{DFSchema, DFSchemaRef, Result as PlanResult};
 use datafusion::logical_expr::logical_plan::{Extension, InvariantLevel};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use super::exec::manifest_schema;
@@ -123,15 +126,26 @@ impl ExtensionPlanner for StagePlanner {
         _: &dyn Session,
         _: &PhysicalPlanningContext,
     ) -> PlanResult<Option<Arc<dyn ExecutionPlan>>> {
-        Ok(
-            match (node.as_any().downcast_ref::<StageNode>(), physical_inputs) {
-                (Some(stage), [input]) => Some(Arc::new(StageExec::new(
-                    Arc::clone(input),
-                    Arc::clone(&stage.spec),
-                ))),
-                _ => None,
-            },
-        )
+        let stage = node.as_any().downcast_ref::<StageNode>();
+        let (Some(StageNode { spec, .. }), [input]) = (stage, physical_inputs) else {
+            return Ok(None);
+        };
+        let input = sorted(Arc::clone(input), spec);
+        Ok(Some(Arc::new(StageExec::new(input, Arc::clone(spec)))))
+    }
+}
+
+/// The input, each worker's rows sorted by partition where the stage asks for it; what does not fit
+/// the engine's memory is spilled.
+fn sorted(input: Arc<dyn ExecutionPlan>, spec: &StageSpec) -> Arc<dyn ExecutionPlan> {
+    let by = spec.partition_columns.iter().map(|&i| {
+        PhysicalSortExpr::new_default(Arc::new(Column::new(spec.schema.field(i).name(), i)))
+    });
+    match LexOrdering::new(by) {
+        Some(order) if spec.sorted => {
+            Arc::new(SortExec::new(order, input).with_preserve_partitioning(true))
+        }
+        _ => input,
     }
 }
 

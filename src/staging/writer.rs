@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::concat_batches;
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
@@ -14,6 +13,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::bounds::Bounds;
+use super::collected::Collected;
 use super::partition::{PartitionKey, split_batch};
 use super::{StageSpec, StagedFile, partition_path};
 use crate::error::{Error, Result};
@@ -27,67 +27,44 @@ const ROW_GROUP_ROWS: usize = 1 << 18;
 /// closed.
 const OPEN_FILES: usize = 512;
 
-/// How many small batches a partition collects before they are made one.
-const SMALL_BATCHES: usize = 32;
-
 /// The files that one worker writes.
 ///
 /// Without partition columns rows go straight to the one open file. With them each partition
 /// collects rows, and when all of them hold more than the budget the largest one becomes a row
 /// group: an encoder holds much more memory than its rows (a compressor for each column), so there
-/// is only ever one at work.
+/// is only ever one at work. A file is opened when its first row group is written.
 pub(super) struct PartitionedWriter {
     spec: Arc<StageSpec>,
     worker: usize,
     /// What this worker may hold in memory for row groups that are not yet written.
     budget: usize,
-    open: HashMap<PartitionKey, OpenFile>,
+    partitions: HashMap<PartitionKey, Partition>,
     /// Bytes of the rows that partitions collect.
     waiting: usize,
+    /// How many files are open.
+    open: usize,
     done: Vec<StagedFile>,
     hasher: RowHasher,
-    /// Counts files and writes: a file's number, and when it was last written to.
+    /// Counts writes: a file's number, and when a partition was last written to.
     clock: u64,
     file_schema: SchemaRef,
     in_file: Vec<usize>,
     properties: WriterProperties,
 }
 
-struct OpenFile {
-    writer: AsyncArrowWriter<BufWriter>,
-    path: String,
+/// One partition's next file: what is known of its rows, those that wait, and the file once open.
+#[derive(Default)]
+struct Partition {
     hashes: TableHashes,
     bounds: Vec<Bounds>,
-    waiting: Vec<RecordBatch>,
-    waiting_bytes: usize,
+    waiting: Collected,
+    file: Option<OpenFile>,
     touched: u64,
 }
 
-impl OpenFile {
-    /// Collects rows for the next row group.
-    fn collect(&mut self, rows: RecordBatch) -> Result<()> {
-        self.waiting.push(rows);
-        if self.waiting.len() >= SMALL_BATCHES {
-            let one = concat_batches(&self.waiting[0].schema(), &self.waiting)?;
-            self.waiting = vec![one];
-        }
-        self.waiting_bytes = self
-            .waiting
-            .iter()
-            .map(RecordBatch::get_array_memory_size)
-            .sum();
-        Ok(())
-    }
-
-    /// Makes a row group of the rows that were collected.
-    async fn write_waiting(&mut self) -> Result<()> {
-        for rows in std::mem::take(&mut self.waiting) {
-            self.writer.write(&rows).await?;
-        }
-        self.waiting_bytes = 0;
-        self.writer.flush().await?;
-        Ok(())
-    }
+struct OpenFile {
+    writer: AsyncArrowWriter<BufWriter>,
+    path: String,
 }
 
 impl PartitionedWriter {
@@ -115,8 +92,9 @@ impl PartitionedWriter {
         Ok(Self {
             budget: (spec.memory / workers.max(1)).max(8 << 20),
             worker,
-            open: HashMap::new(),
+            partitions: HashMap::new(),
             waiting: 0,
+            open: 0,
             done: Vec::new(),
             hasher: RowHasher::default(),
             clock: 0,
@@ -140,34 +118,100 @@ impl PartitionedWriter {
 
     async fn write_partition(&mut self, key: PartitionKey, rows: &RecordBatch) -> Result<()> {
         self.clock += 1;
-        if !self.open.contains_key(&key) {
-            self.make_room().await?;
-            let file = self.create(&key)?;
-            self.open.insert(key.clone(), file);
-        }
-        let Some(file) = self.open.get_mut(&key) else {
-            return Err(Error::internal("A staged file is gone"));
-        };
-        file.touched = self.clock;
-        file.hashes.add_batch(&mut self.hasher, rows)?;
-        for (bounds, column) in file.bounds.iter_mut().zip(rows.columns()) {
+        let columns = rows.num_columns();
+        let partition = self.partitions.entry(key.clone()).or_default();
+        partition.touched = self.clock;
+        partition.hashes.add_batch(&mut self.hasher, rows)?;
+        partition.bounds.resize_with(columns, Bounds::default);
+        for (bounds, column) in partition.bounds.iter_mut().zip(rows.columns()) {
             bounds.add(column)?;
         }
-        let columns: Vec<ArrayRef> = self
-            .in_file
-            .iter()
-            .map(|&i| rows.column(i).clone())
-            .collect();
-        let batch = RecordBatch::try_new(Arc::clone(&self.file_schema), columns)?;
+        let columns = self.in_file.iter().map(|&i| rows.column(i).clone());
+        let batch = RecordBatch::try_new(Arc::clone(&self.file_schema), columns.collect())?;
+        let before = partition.waiting.bytes();
+        partition.waiting.add(batch)?;
+        self.waiting = self.waiting + partition.waiting.bytes() - before;
         if self.spec.partition_columns.is_empty() {
-            file.writer.write(&batch).await?;
-            let written = file.writer.bytes_written() + file.writer.in_progress_size();
-            return self.roll(&key, written).await;
+            return self.write_through(&key).await;
         }
-        let before = file.waiting_bytes;
-        file.collect(batch)?;
-        self.waiting = self.waiting + file.waiting_bytes - before;
         Ok(())
+    }
+
+    /// Hands the rows of the only partition on; its row groups end by rows or by memory.
+    async fn write_through(&mut self, key: &PartitionKey) -> Result<()> {
+        let budget = self.budget;
+        let written = self.encode(key).await?;
+        let Some(file) = self
+            .partitions
+            .get_mut(key)
+            .and_then(|one| one.file.as_mut())
+        else {
+            return Ok(());
+        };
+        if file.writer.memory_size() > budget {
+            file.writer.flush().await?;
+        }
+        let written = written + file.writer.in_progress_size();
+        self.roll(key, written).await
+    }
+
+    /// Makes row groups of the largest partitions while all of them hold more than the budget.
+    async fn keep_within_budget(&mut self) -> Result<()> {
+        while self.waiting > self.budget {
+            let largest = self
+                .partitions
+                .iter()
+                .max_by_key(|(_, one)| one.waiting.bytes());
+            let Some(key) = largest.map(|(key, _)| key.clone()) else {
+                return Ok(());
+            };
+            let written = self.write_row_group(&key).await?;
+            self.roll(&key, written).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a row group of the rows that a partition collected; gives the file's size.
+    async fn write_row_group(&mut self, key: &PartitionKey) -> Result<usize> {
+        self.encode(key).await?;
+        match self
+            .partitions
+            .get_mut(key)
+            .and_then(|one| one.file.as_mut())
+        {
+            Some(file) => {
+                file.writer.flush().await?;
+                Ok(file.writer.bytes_written())
+            }
+            None => Ok(0),
+        }
+    }
+
+    /// Encodes the rows that wait into the partition's file, opened if need be.
+    async fn encode(&mut self, key: &PartitionKey) -> Result<usize> {
+        if self
+            .partitions
+            .get(key)
+            .is_some_and(|one| one.file.is_none())
+        {
+            self.make_room().await?;
+            let file = self.create(key)?;
+            if let Some(partition) = self.partitions.get_mut(key) {
+                partition.file = Some(file);
+                self.open += 1;
+            }
+        }
+        let Some(partition) = self.partitions.get_mut(key) else {
+            return Ok(0);
+        };
+        self.waiting -= partition.waiting.bytes();
+        let Some(file) = partition.file.as_mut() else {
+            return Ok(0);
+        };
+        for rows in partition.waiting.take() {
+            file.writer.write(&rows).await?;
+        }
+        Ok(file.writer.bytes_written())
     }
 
     /// Closes a file that is as large as the backend likes.
@@ -196,18 +240,7 @@ impl PartitionedWriter {
         let sink = BufWriter::with_capacity(store, location, self.spec.place.part_bytes);
         let properties = Some(self.properties.clone());
         let writer = AsyncArrowWriter::try_new(sink, Arc::clone(&self.file_schema), properties)?;
-        let columns = self.spec.schema.fields().len();
-        Ok(OpenFile {
-            writer,
-            path,
-            hashes: TableHashes::default(),
-            bounds: std::iter::repeat_with(Bounds::default)
-                .take(columns)
-                .collect(),
-            waiting: Vec::new(),
-            waiting_bytes: 0,
-            touched: self.clock,
-        })
+        Ok(OpenFile { writer, path })
     }
 
     fn named(&self, key: &PartitionKey) -> Vec<(String, Option<String>)> {
@@ -219,72 +252,47 @@ impl PartitionedWriter {
             .collect()
     }
 
+    /// Closes the file that was written to longest ago when too many are open: each holds a part
+    /// of its upload.
     async fn make_room(&mut self) -> Result<()> {
-        // Each open file holds a part of its upload.
         let most = (self.budget / self.spec.place.part_bytes.max(1)).clamp(4, OPEN_FILES);
-        if self.open.len() < most {
+        if self.open < most {
             return Ok(());
         }
-        let oldest = self.open.iter().min_by_key(|(_, file)| file.touched);
+        let open = self.partitions.iter().filter(|(_, one)| one.file.is_some());
+        let oldest = open.min_by_key(|(_, one)| one.touched);
         match oldest.map(|(key, _)| key.clone()) {
-            Some(key) => self.close(&key).await,
+            Some(key) => Box::pin(self.close(&key)).await,
             None => Ok(()),
         }
     }
 
-    /// Makes row groups of the largest partitions while all of them hold more than the budget.
-    async fn keep_within_budget(&mut self) -> Result<()> {
-        if self.spec.partition_columns.is_empty() {
-            return self.keep_row_group_within_budget().await;
-        }
-        while self.waiting > self.budget {
-            let largest = self.open.iter().max_by_key(|(_, file)| file.waiting_bytes);
-            let Some(key) = largest.map(|(key, _)| key.clone()) else {
-                return Ok(());
-            };
-            let Some(file) = self.open.get_mut(&key) else {
-                return Ok(());
-            };
-            self.waiting -= file.waiting_bytes;
-            file.write_waiting().await?;
-            let written = file.writer.bytes_written();
-            self.roll(&key, written).await?;
-        }
-        Ok(())
-    }
-
-    async fn keep_row_group_within_budget(&mut self) -> Result<()> {
-        for file in self.open.values_mut() {
-            if file.writer.memory_size() > self.budget {
-                file.writer.flush().await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn close(&mut self, key: &PartitionKey) -> Result<()> {
-        let Some(mut file) = self.open.remove(key) else {
+        self.encode(key).await?;
+        let Some(partition) = self.partitions.remove(key) else {
             return Ok(());
         };
-        self.waiting -= file.waiting_bytes;
-        file.write_waiting().await?;
+        let Some(mut file) = partition.file else {
+            return Ok(());
+        };
+        self.open -= 1;
         file.writer.finish().await?;
         let bytes = file.writer.bytes_written() as u64;
         self.spec.progress.add_bytes(bytes);
-        let bounds: Result<Vec<_>> = file.bounds.iter().map(Bounds::finish).collect();
+        let bounds: Result<Vec<_>> = partition.bounds.iter().map(Bounds::finish).collect();
         self.done.push(StagedFile {
             path: file.path,
             partition: self.named(key),
             bytes,
             bounds: bounds?,
-            hashes: file.hashes,
+            hashes: partition.hashes,
         });
         Ok(())
     }
 
     /// Closes every file and gives the list.
     pub(super) async fn finish(mut self) -> Result<Vec<StagedFile>> {
-        let keys: Vec<PartitionKey> = self.open.keys().cloned().collect();
+        let keys: Vec<PartitionKey> = self.partitions.keys().cloned().collect();
         for key in keys {
             self.close(&key).await?;
         }
