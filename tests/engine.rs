@@ -189,6 +189,14 @@ async fn every_way_to_verify_proves_and_a_bad_row_publishes_nothing() {
         };
         let outcome = world.run(&spec).await.unwrap();
         assert!(outcome.proof.contains("5000"), "{}", outcome.proof);
+        let says = |text: &str| outcome.proof.contains(text);
+        assert_eq!(
+            says("least and greatest of"),
+            level == "aggregates",
+            "{}",
+            outcome.proof
+        );
+        assert_eq!(says("hashes of"), level == "checksum", "{}", outcome.proof);
     }
     world.shop("UPDATE orders SET amount = '1.005' WHERE id = 4321");
     let error = world.run(&orders()).await.unwrap_err();

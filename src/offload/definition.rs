@@ -66,7 +66,7 @@ pub struct OffloadSpec {
 pub enum VerifyLevel {
     /// The source's count of the window against the rows that the target holds.
     Count,
-    /// Counts, NULLs, least and greatest values, asked of the source at the same snapshot.
+    /// Counts, least and greatest values and exact sums, asked of the source at the same snapshot.
     Aggregates,
     /// Counts, and the hashes of what was read against what the target holds.
     #[default]

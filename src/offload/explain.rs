@@ -114,7 +114,7 @@ impl Plan {
         match self.offload.verify() {
             VerifyLevel::Count => format!("count: {source}, against the rows staged"),
             VerifyLevel::Aggregates => format!(
-                "aggregates: {source}, and NULLs, least and greatest values of columns that come \
+                "aggregates: {source}, and values, least, greatest and sums of columns that come \
                  through unchanged"
             ),
             VerifyLevel::Checksum => format!(

@@ -1,5 +1,6 @@
 //! Doing: [`Runner::offload`] is the whole story in one function.
 
+mod aggregates;
 mod event;
 mod interrupt;
 mod journal;

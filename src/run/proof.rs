@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, SchemaRef};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlanProperties;
 use datafusion::prelude::SessionContext;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use tokio::task::JoinSet;
 
+use super::aggregates;
 use crate::backend::{Backend, Scope};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frontend::{Aggregate, AggregateFunction, ReadRequest, Snapshot, SourceTable};
+use crate::frontend::{Aggregate, AggregateFunction, Snapshot};
 use crate::offload::{Difference, Plan, VerifyLevel, compare};
 use crate::schema::{PartitionHashes, RowHasher, TableHashes};
 use crate::staging::{Manifest, partition_path, split_batch};
@@ -35,11 +35,11 @@ impl Chunk<'_> {
         let level = self.plan.offload().verify();
         if let Some((snapshot, filter)) = &self.read {
             if snapshot.facts().mixed.is_none() {
-                let aggregates = level == VerifyLevel::Aggregates;
-                said.push(
-                    self.ask_source(snapshot.as_ref(), filter.clone(), aggregates)
-                        .await?,
-                );
+                let snapshot = snapshot.as_ref();
+                said.push(self.count_source(snapshot, filter.clone()).await?);
+                if level == VerifyLevel::Aggregates {
+                    said.push(self.compare_aggregates(snapshot, filter.clone()).await?);
+                }
             } else {
                 said.push("the source gives no one state to count".to_owned());
             }
@@ -56,155 +56,29 @@ impl Chunk<'_> {
         Ok(said.join("; "))
     }
 
-    /// The source's own count, and its aggregates, against what was staged.
-    async fn ask_source(
+    /// The source's own count against the rows that were staged.
+    async fn count_source(
         &self,
         snapshot: &dyn Snapshot,
         filter: Option<String>,
-        aggregates: bool,
     ) -> Result<String> {
-        let Some(source) = self.plan.sources.first() else {
-            return Ok("there is no source".to_owned());
-        };
-        let unchanged = if aggregates {
-            self.unchanged(source.table())
-        } else {
-            Vec::new()
-        };
-        let mut asked = vec![Aggregate {
+        let rows = Aggregate {
             function: AggregateFunction::Rows,
             column: 0,
-        }];
-        for &(column, _) in &unchanged {
-            for function in [
-                AggregateFunction::Count,
-                AggregateFunction::Min,
-                AggregateFunction::Max,
-            ] {
-                asked.push(Aggregate { function, column });
-            }
-        }
-        let request = ReadRequest::aggregates(asked, filter);
-        let rows: Vec<RecordBatch> = snapshot.read(None, &request).await?.try_collect().await?;
-        let row = rows
-            .iter()
-            .find(|batch| batch.num_rows() == 1)
-            .ok_or_else(|| Error::internal("The source's aggregates are no row"))?;
-        let counted = count_at(row, 0);
-        if counted != self.manifest.rows() {
-            return Err(unequal(
-                self.plan,
-                &[Difference {
-                    partition: String::new(),
-                    column: None,
-                    detail: format!(
-                        "the source counts {counted} rows of the window and {} were staged",
-                        self.manifest.rows()
-                    ),
-                }],
-            ));
-        }
-        let mut differences = Vec::new();
-        for (i, &(column, target)) in unchanged.iter().enumerate() {
-            let name = &source.table().columns[column].name;
-            differences.extend(self.compare_aggregates(row, 1 + 3 * i, name, target)?);
-        }
-        if !differences.is_empty() {
-            return Err(unequal(self.plan, &differences));
-        }
-        Ok(match unchanged.len() {
-            0 => format!("the source counts {counted} rows too"),
-            columns => {
-                format!("the source agrees on {counted} rows and aggregates of {columns} columns")
-            }
-        })
-    }
-
-    /// Columns whose values come through as they are: position in the source, and in the target.
-    fn unchanged(&self, source: &SourceTable) -> Vec<(usize, usize)> {
-        let stands = |column: &crate::backend::TargetColumn| {
-            let found = source
-                .columns
-                .iter()
-                .position(|other| other.name == column.name)?;
-            let same = source.columns[found].canonical == column.stored
-                && source.columns[found].native == column.source;
-            let comparable = column.canonical.is_exact_number()
-                || matches!(
-                    column.canonical,
-                    crate::schema::CanonicalType::Date
-                        | crate::schema::CanonicalType::Timestamp { .. }
-                        | crate::schema::CanonicalType::TimestampTz { .. }
-                );
-            (same && comparable).then_some(found)
         };
-        let columns = self.plan.definition.columns.iter().enumerate();
-        columns
-            .filter_map(|(i, column)| Some((stands(column)?, i)))
-            .collect()
-    }
-
-    fn compare_aggregates(
-        &self,
-        row: &RecordBatch,
-        at: usize,
-        name: &str,
-        target: usize,
-    ) -> Result<Vec<Difference>> {
-        let differs = |detail: String| Difference {
+        let row = aggregates::ask(snapshot, vec![rows], filter).await?;
+        let counted = row.column(0).as_primitive::<Int64Type>().value(0);
+        let staged = self.manifest.rows();
+        if u64::try_from(counted) == Ok(staged) {
+            return Ok(format!("the source counts {counted} rows too"));
+        }
+        let detail = format!("the source counts {counted} rows and {staged} were staged");
+        let difference = Difference {
             partition: String::new(),
-            column: Some(name.to_owned()),
+            column: None,
             detail,
         };
-        let mut differences = Vec::new();
-        let nulls: u64 = self
-            .manifest
-            .files
-            .iter()
-            .map(|f| f.hashes.columns[target].nulls)
-            .sum();
-        let values = self.manifest.rows() - nulls;
-        let counted = count_at(row, at);
-        if counted != values {
-            differences.push(differs(format!(
-                "{counted} values in the source, {values} staged"
-            )));
-        }
-        let bounds = self.manifest.files.iter().map(|file| &file.bounds[target]);
-        for (offset, least) in [(1, true), (2, false)] {
-            let asked = row.column(at + offset);
-            // Compared as values of the column's type, from the text that the manifest keeps.
-            let staged: Vec<_> = bounds
-                .clone()
-                .filter_map(|bound| {
-                    if least {
-                        bound.min.clone()
-                    } else {
-                        bound.max.clone()
-                    }
-                })
-                .map(|text| {
-                    datafusion::scalar::ScalarValue::try_from_string(text, asked.data_type())
-                })
-                .collect::<Result<_, _>>()?;
-            let pick = |a: datafusion::scalar::ScalarValue, b: datafusion::scalar::ScalarValue| {
-                if (a < b) == least { a } else { b }
-            };
-            let staged = staged.into_iter().reduce(pick);
-            let asked_value = datafusion::scalar::ScalarValue::try_from_array(asked, 0)?;
-            let equal = match &staged {
-                Some(value) => *value == asked_value,
-                None => asked_value.is_null(),
-            };
-            if !equal {
-                let which = if least { "least" } else { "greatest" };
-                differences.push(differs(format!(
-                    "the {which} value is {} in the source and another one staged",
-                    shown(asked)?
-                )));
-            }
-        }
-        Ok(differences)
+        Err(unequal(self.plan, &[difference]))
     }
 
     /// The staged files, read back, against what was read.
@@ -226,17 +100,6 @@ impl Chunk<'_> {
     }
 }
 
-fn count_at(row: &RecordBatch, column: usize) -> u64 {
-    let counted = row.column(column).as_primitive::<Int64Type>().value(0);
-    u64::try_from(counted).unwrap_or_default()
-}
-
-fn shown(array: &dyn Array) -> Result<String> {
-    Ok(ArrayFormatter::try_new(array, &FormatOptions::default())?
-        .value(0)
-        .to_string())
-}
-
 fn column_names(plan: &Plan) -> Vec<String> {
     plan.definition
         .columns
@@ -245,7 +108,7 @@ fn column_names(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-fn unequal(plan: &Plan, differences: &[Difference]) -> Error {
+pub(super) fn unequal(plan: &Plan, differences: &[Difference]) -> Error {
     let mut error = Error::new(
         ErrorKind::Verify,
         format!(

@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{max, max_string, min, min_string};
 use arrow::datatypes::{
-    ArrowNumericType, DataType, Date32Type, Decimal128Type, Decimal256Type, Float32Type,
-    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time64MicrosecondType,
+    ArrowNumericType, DataType, Date32Type, Decimal128Type, Decimal256Type, DecimalType,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time64MicrosecondType,
     Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -24,12 +24,66 @@ pub(crate) struct Bounds {
     max: Option<ArrayRef>,
     /// A value came that bounds can't be stated for: a NaN, a text too long.
     none: bool,
+    sum: Sum,
+}
+
+/// The exact sum of an exact number's values.
+#[derive(Debug, Clone, Copy, Default)]
+enum Sum {
+    /// No value yet.
+    #[default]
+    Nothing,
+    /// The sum in units of 10^-scale.
+    Exact { units: i128, scale: i8 },
+    /// Not an exact number, or beyond 38 digits.
+    Beyond,
+}
+
+impl Sum {
+    /// Takes a column's values in; NULLs are nothing.
+    fn add(self, array: &ArrayRef) -> Self {
+        macro_rules! total {
+            ($type:ty, $scale:expr) => {{
+                let values = array.as_primitive::<$type>().iter().flatten();
+                let total = values.map(i128::from).try_fold(0i128, i128::checked_add);
+                (total, $scale)
+            }};
+        }
+        let (total, scale) = match array.data_type() {
+            DataType::Int8 => total!(Int8Type, 0),
+            DataType::Int16 => total!(Int16Type, 0),
+            DataType::Int32 => total!(Int32Type, 0),
+            DataType::Int64 => total!(Int64Type, 0),
+            DataType::Decimal128(_, scale) => total!(Decimal128Type, *scale),
+            _ => return Self::Beyond,
+        };
+        let before = match self {
+            Self::Nothing => 0,
+            Self::Exact { units, .. } => units,
+            Self::Beyond => return Self::Beyond,
+        };
+        match total.and_then(|total| before.checked_add(total)) {
+            Some(units) if units.unsigned_abs() < 10u128.pow(38) => Self::Exact { units, scale },
+            _ => Self::Beyond,
+        }
+    }
+
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Exact { units, scale } => Some(Decimal128Type::format_decimal(units, 38, scale)),
+            Self::Nothing | Self::Beyond => None,
+        }
+    }
 }
 
 impl Bounds {
     /// Takes a column's values in.
     pub(crate) fn add(&mut self, array: &ArrayRef) -> Result<()> {
-        if self.none || array.null_count() == array.len() {
+        if array.null_count() == array.len() {
+            return Ok(());
+        }
+        self.sum = self.sum.add(array);
+        if self.none {
             return Ok(());
         }
         match extremes(array) {
@@ -40,6 +94,7 @@ impl Bounds {
             None => {
                 *self = Self {
                     none: true,
+                    sum: self.sum,
                     ..Self::default()
                 };
                 Ok(())
@@ -52,6 +107,7 @@ impl Bounds {
         Ok(ColumnBounds {
             min: text(self.min.as_ref())?,
             max: text(self.max.as_ref())?,
+            sum: self.sum.text(),
         })
     }
 }
@@ -205,6 +261,32 @@ mod tests {
             bounds(vec![Arc::new(StringArray::from(vec!["b", "a"]))]),
             some("a", "b")
         );
+    }
+
+    #[test]
+    fn sums_are_exact_or_not_stated() {
+        let sum = |arrays: Vec<ArrayRef>| {
+            let mut bounds = Bounds::default();
+            for array in &arrays {
+                bounds.add(array).unwrap();
+            }
+            bounds.finish().unwrap().sum
+        };
+        let decimals = |values: Vec<Option<i128>>| -> ArrayRef {
+            Arc::new(
+                Decimal128Array::from(values)
+                    .with_precision_and_scale(38, 2)
+                    .unwrap(),
+            )
+        };
+        let greatest = 10i128.pow(38) - 1;
+        let halves = vec![decimals(vec![Some(150), None]), decimals(vec![Some(-7)])];
+        assert_eq!(sum(halves).as_deref(), Some("1.43"));
+        assert_eq!(sum(vec![decimals(vec![Some(greatest), Some(1)])]), None);
+        assert_eq!(sum(vec![decimals(vec![None])]), None);
+        let integers: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![i64::MAX; 3]));
+        assert_eq!(sum(vec![integers]).as_deref(), Some("27670116110564327421"));
+        assert_eq!(sum(vec![Arc::new(StringArray::from(vec!["1"]))]), None);
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub struct ColumnBounds {
     pub min: Option<String>,
     /// The greatest value.
     pub max: Option<String>,
+    /// The sum of an exact number's values, where 38 digits hold it.
+    #[serde(default)]
+    pub sum: Option<String>,
 }
 
 impl Manifest {
