@@ -218,6 +218,20 @@ impl Relation {
         })
     }
 
+    /// The exact names of schema and table.
+    pub(super) fn name(&self) -> (&str, &str) {
+        (&self.schema, &self.name)
+    }
+
+    /// The exact name of a `numeric` column without precision, found as names are.
+    pub(super) fn unbounded_numeric(&self, column: &str) -> Option<&str> {
+        let names = self.columns.iter().map(|column| column.name.as_str());
+        let name = pick(column, names)?;
+        let attribute = self.columns.iter().find(|column| column.name == name)?;
+        let kind = Native::parse(&attribute.native)?.kind;
+        (kind == Kind::Numeric(None) && !attribute.array).then_some(&attribute.name)
+    }
+
     /// Per column the form that a person asked for.
     fn asked<'a>(
         &self,

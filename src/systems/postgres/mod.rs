@@ -7,6 +7,7 @@ mod decode;
 mod dialect;
 mod error;
 mod literal;
+mod measure;
 mod native;
 mod numeric;
 mod pool;
@@ -132,7 +133,8 @@ impl Frontend for PostgresFrontend {
             ))
             .hint("read it through a newer server, postgres_fdw for instance"));
         }
-        let described = Arc::new(relation.describe(connection, options)?);
+        let options = measure::measured(&session, &relation, options).await?;
+        let described = Arc::new(relation.describe(connection, &options)?);
         let settings = Arc::clone(&self.settings);
         Ok(Arc::new(Table {
             settings,

@@ -323,6 +323,13 @@ fn a_number_without_precision_becomes_a_decimal_when_asked() {
         };
         assert_eq!(source.table().columns[0].canonical, decimal);
         assert_eq!(read_all(&source, 1, 1 << 20).await.unwrap().num_rows(), 3);
+        let measured = place.open_as("t", &[("v", "scan")]).await;
+        let wider = CanonicalType::Decimal {
+            precision: 18,
+            scale: 2,
+        };
+        assert_eq!(measured.table().columns[0].canonical, wider);
+        assert_eq!(read_all(&measured, 1, 1 << 20).await.unwrap().num_rows(), 3);
         for bad in ["100", "0.001", "NaN", "Infinity"] {
             place
                 .run(&format!("DELETE FROM t; INSERT INTO t VALUES ('{bad}')"))
@@ -333,6 +340,13 @@ fn a_number_without_precision_becomes_a_decimal_when_asked() {
         let options = |column: &str, form: &str| OpenOptions {
             read_as: [(column.to_owned(), form.to_owned())].into(),
         };
+        let huge = format!("DELETE FROM t; INSERT INTO t VALUES (1e{})", 80);
+        place.run(&huge).await;
+        let opened = place
+            .frontend()
+            .open(&place.schema, "t", &options("v", "scan"))
+            .await;
+        assert_eq!(opened.unwrap_err().kind(), ErrorKind::Unsupported);
         for (column, form) in [("w", "text"), ("v", "julian"), ("v", "date")] {
             let opened = place
                 .frontend()
