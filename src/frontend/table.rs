@@ -15,13 +15,16 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::scan::ScanSpec;
 use super::{
-    Comparison, Dialect, FrontendScan, Pushed, Select, Snapshot, Source, SourceTable,
+    Comparison, Dialect, FrontendScan, Pushed, Select, Snapshot, Source, SourceTable, Splits,
     request_schema, translate,
 };
 use crate::error::Result;
 
 /// How many bytes of a source a split should hold: small enough that nobody idles at the end.
 const SPLIT_BYTES: u64 = 16 << 20;
+
+/// So many rows are read in one piece: cutting a large source costs more than reading them.
+const FEW_ROWS: usize = 8192;
 
 /// A source as a table with projection, filter and limit pushdown.
 ///
@@ -78,7 +81,7 @@ impl FrontendTable {
     ///
     /// # Errors
     /// Whatever the source says.
-    pub async fn splits(&self) -> Result<super::Splits> {
+    pub async fn splits(&self) -> Result<Splits> {
         self.source.splits(SPLIT_BYTES).await
     }
 }
@@ -123,7 +126,10 @@ impl TableProvider for FrontendTable {
             .iter()
             .filter_map(|filter| self.push(filter))
             .collect();
-        let splits = self.splits().await?;
+        let splits = match limit {
+            Some(rows) if rows <= FEW_ROWS => Splits::one("only a few rows are wanted"),
+            _ => self.splits().await?,
+        };
         let parallel = self
             .parallel
             .unwrap_or_else(|| state.config().target_partitions());
