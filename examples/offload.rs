@@ -9,7 +9,7 @@ use std::sync::Arc;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use goe::Result;
 use goe::config::Config;
-use goe::offload::OffloadSpec;
+use goe::offload::{OffloadSpec, Take};
 use goe::run::{Against, Event, Interrupt, Watcher};
 use goe::session::Session;
 
@@ -50,14 +50,14 @@ async fn main() -> Result<()> {
         ..OffloadSpec::default()
     }
     .validate()?;
-    println!("{}", session.plan(&offload).await?);
+    println!("{}", session.plan(&offload, &Take::New).await?);
     println!(
         "{}",
-        pretty_format_batches(&session.preview(&offload, 3).await?)?
+        pretty_format_batches(&session.preview(&offload, &Take::New, 3).await?)?
     );
 
     let outcome = session
-        .offload(&offload, Arc::new(Teller), Interrupt::never())
+        .offload(&offload, &Take::New, Arc::new(Teller), Interrupt::never())
         .await?;
     println!(
         "{} rows in {} files: {}",

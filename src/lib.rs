@@ -24,7 +24,7 @@
 //! use std::sync::Arc;
 //!
 //! use goe::config::Config;
-//! use goe::offload::OffloadSpec;
+//! use goe::offload::{OffloadSpec, Take};
 //! use goe::run::{Interrupt, Unwatched};
 //! use goe::session::Session;
 //!
@@ -36,8 +36,8 @@
 //!     ..OffloadSpec::default()
 //! }
 //! .validate()?;
-//! println!("{}", session.plan(&offload).await?);
-//! let outcome = session.offload(&offload, Arc::new(Unwatched), Interrupt::never()).await?;
+//! println!("{}", session.plan(&offload, &Take::New).await?);
+//! let outcome = session.offload(&offload, &Take::New, Arc::new(Unwatched), Interrupt::never()).await?;
 //! println!("{} rows: {}", outcome.rows, outcome.proof);
 //! # Ok(())
 //! # }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use goe::config::Config;
-use goe::offload::OffloadSpec;
+use goe::offload::{OffloadSpec, Take};
 use goe::run::{Against, Interrupt, Outcome, Unwatched};
 use goe::schema::TableName;
 use goe::session::Session;
@@ -35,7 +35,12 @@ impl World {
     async fn run(&self, spec: &OffloadSpec) -> Result<Outcome> {
         let offload = spec.validate()?;
         self.session
-            .offload(&offload, Arc::new(Unwatched), Interrupt::never())
+            .offload(
+                &offload,
+                &Take::New,
+                Arc::new(Unwatched),
+                Interrupt::never(),
+            )
             .await
     }
 
@@ -273,7 +278,11 @@ async fn many_partitions_in_no_order_stay_few_files() {
             memory: Some(memory),
             ..orders()
         };
-        let plan = world.session.plan(&spec.validate().unwrap()).await.unwrap();
+        let plan = world
+            .session
+            .plan(&spec.validate().unwrap(), &Take::New)
+            .await
+            .unwrap();
         assert_eq!(
             plan.to_string().contains("sorted by partition"),
             name == "little"

@@ -9,7 +9,7 @@ use arrow::util::display::array_value_to_string;
 use async_trait::async_trait;
 use goe::Error;
 use goe::config::Config;
-use goe::offload::OffloadSpec;
+use goe::offload::{OffloadSpec, Take};
 use goe::run::{Interrupt, Unwatched};
 use goe::session::Session;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
@@ -91,7 +91,12 @@ async fn session(project: &Project) -> Session {
     };
     let offload = spec.validate().expect("an offload");
     let outcome = session
-        .offload(&offload, Arc::new(Unwatched), Interrupt::never())
+        .offload(
+            &offload,
+            &Take::New,
+            Arc::new(Unwatched),
+            Interrupt::never(),
+        )
         .await;
     assert_eq!(outcome.expect("published").rows, 6);
     session

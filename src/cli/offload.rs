@@ -8,6 +8,7 @@ use super::progress::{self, Progress};
 use super::request::{Request, shell_line};
 use super::stop::Done;
 use super::{Context, figures, plan};
+use crate::offload::Take;
 use crate::run::{Interrupt, Outcome};
 
 /// Copy a table into a target, prove it equal, and only then make it visible
@@ -39,7 +40,7 @@ impl Offload {
     async fn explain(&self, context: &Context) -> Done {
         let session = context.session()?;
         let offload = self.request.offload(session.config())?;
-        plan::show(context, &session.plan(&offload).await?)?;
+        plan::show(context, &session.plan(&offload, &Take::New).await?)?;
         let line = shell_line(&context.line);
         if !context.screen.is_json() {
             context.screen.line(format_args!(
@@ -56,7 +57,7 @@ impl Offload {
         let (trigger, interrupt) = Interrupt::new();
         let stopping = progress::fire_when_stopped(context, &progress, trigger);
         let outcome = session
-            .offload(&offload, Arc::clone(&progress) as _, interrupt)
+            .offload(&offload, &Take::New, Arc::clone(&progress) as _, interrupt)
             .await;
         stopping.abort();
         progress.finish();

@@ -5,6 +5,7 @@ use clap::Args;
 use super::Context;
 use super::request::Request;
 use super::stop::Done;
+use crate::offload::Take;
 
 /// Show what an offload would do: types, statements, splits, proof
 #[derive(Debug, Args)]
@@ -22,7 +23,7 @@ impl Plan {
     pub(super) async fn run(self, context: &Context) -> Done {
         let session = context.session()?;
         let offload = self.request.offload(session.config())?;
-        let plan = session.plan(&offload).await?;
+        let plan = session.plan(&offload, &Take::New).await?;
         show(context, &plan)
     }
 }

@@ -10,6 +10,7 @@ use super::request::Request;
 use super::rows::Rows;
 use super::stop::Done;
 use crate::error::Result;
+use crate::offload::Take;
 use crate::session::Session;
 
 /// Show rows after every cast, as the target would hold them
@@ -33,7 +34,7 @@ impl Preview {
             Some(query) => self.select(&session, &query).await?,
             None => {
                 let offload = self.request.offload(session.config())?;
-                session.preview(&offload, self.limit).await?
+                session.preview(&offload, &Take::New, self.limit).await?
             }
         };
         let mut rows = Rows::new(context.screen);

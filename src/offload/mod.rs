@@ -11,6 +11,7 @@ mod mapping;
 mod plan;
 mod record;
 mod step;
+mod take;
 mod verify;
 mod window;
 
@@ -21,5 +22,6 @@ pub(crate) use plan::plain;
 pub use plan::{FilterState, Plan, PlannedFilter, Reading};
 pub use record::{Proof, PublishedChunk, Record};
 pub use step::Step;
+pub use take::Take;
 pub use verify::{Difference, compare};
 pub use window::{Coverage, Limit, Window};

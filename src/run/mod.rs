@@ -25,7 +25,7 @@ use crate::backend::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{FrontendScan, Snapshot, pin};
-use crate::offload::{Offload, Plan, Proof, PublishedChunk, Record, Step, compare};
+use crate::offload::{Offload, Plan, Proof, PublishedChunk, Record, Step, Take, compare};
 use crate::repository::Repository;
 use crate::schema::{PartitionHashes, TableName};
 use crate::staging::{Manifest, StageProgress, StageSpec};
@@ -65,9 +65,9 @@ impl Runner {
     ///
     /// # Errors
     /// Whatever either system says, and every reason why the offload can't be.
-    pub async fn plan(&self, offload: &Offload) -> Result<Plan> {
+    pub async fn plan(&self, offload: &Offload, take: &Take) -> Result<Plan> {
         let sides = self.describe(offload).await?;
-        planning::decide(&self.engine, &sides, offload).await
+        planning::decide(&self.engine, &sides, offload, take).await
     }
 
     /// Runs an offload from its request to its record: Describe, Plan, Prepare, Stage, Load,
@@ -79,10 +79,11 @@ impl Runner {
         &self,
         repository: &Arc<Repository>,
         offload: &Offload,
+        take: &Take,
     ) -> Result<Outcome> {
         let interrupt = self.interrupt.clone();
         let journal = Journal::begin(repository, &self.watcher, interrupt, offload)?;
-        let result = self.steps(&journal, repository, offload).await;
+        let result = self.steps(&journal, repository, offload, take).await;
         journal.finish(result)
     }
 
@@ -91,13 +92,14 @@ impl Runner {
         journal: &Journal,
         repository: &Arc<Repository>,
         offload: &Offload,
+        take: &Take,
     ) -> Result<Outcome> {
         let chunk = Some(CHUNK);
         let sides = journal
             .step(Step::Describe, None, self.describe(offload))
             .await?;
         let backend = sides.backend.as_ref();
-        let plan = planning::decide(&self.engine, &sides, offload);
+        let plan = planning::decide(&self.engine, &sides, offload, take);
         let plan = journal.step(Step::Plan, None, plan).await?;
         self.tell_plan(journal, &plan);
         if let Some(why) = plan.nothing_to_do() {

@@ -18,8 +18,8 @@ use crate::frontend::{
     frontend_table,
 };
 use crate::offload::{
-    Coverage, FilterState, Limit, Mapped, Offload, Plan, PlannedFilter, Reading, Record, Unit,
-    Window, check_casts, map_columns, plain,
+    Coverage, FilterState, Limit, Mapped, Offload, Plan, PlannedFilter, Reading, Record, Take,
+    Unit, Window, check_casts, map_columns, plain,
 };
 use crate::schema::{Column, pick};
 
@@ -79,7 +79,11 @@ pub(super) async fn decide(
     engine: &SessionContext,
     sides: &Sides,
     offload: &Offload,
+    take: &Take,
 ) -> Result<Plan> {
+    if *take != Take::New {
+        return Err(Error::unsupported(format!("Rows can't be taken {take}")));
+    }
     let prior = prior_record(sides, offload)?;
     let Decision {
         window,

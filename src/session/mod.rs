@@ -18,7 +18,7 @@ use crate::backend::Orphan;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::OpenOptions;
-use crate::offload::{Offload, Plan, Record};
+use crate::offload::{Offload, Plan, Record, Take};
 use crate::repository::{History, Repository};
 use crate::run::{Against, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher};
 use crate::schema::TableName;
@@ -92,9 +92,9 @@ impl Session {
     ///
     /// # Errors
     /// Every reason why the offload can't be.
-    pub async fn plan(&self, offload: &Offload) -> Result<Plan> {
+    pub async fn plan(&self, offload: &Offload, take: &Take) -> Result<Plan> {
         self.runner(offload, Arc::new(Unwatched), Interrupt::never())?
-            .plan(offload)
+            .plan(offload, take)
             .await
     }
 
@@ -102,9 +102,14 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::plan`], and every value among them that can't be kept.
-    pub async fn preview(&self, offload: &Offload, limit: usize) -> Result<Vec<RecordBatch>> {
+    pub async fn preview(
+        &self,
+        offload: &Offload,
+        take: &Take,
+        limit: usize,
+    ) -> Result<Vec<RecordBatch>> {
         let runner = self.runner(offload, Arc::new(Unwatched), Interrupt::never())?;
-        let plan = runner.plan(offload).await?;
+        let plan = runner.plan(offload, take).await?;
         let rows = DataFrame::new(runner.engine.state(), plan.rows().clone());
         let mut batches = rows.limit(0, Some(limit))?.collect().await?;
         if batches.is_empty() {
@@ -120,12 +125,13 @@ impl Session {
     pub async fn offload(
         &self,
         offload: &Offload,
+        take: &Take,
         watcher: Arc<dyn Watcher>,
         interrupt: Interrupt,
     ) -> Result<Outcome> {
         let repository = self.repository()?;
         self.runner(offload, watcher, interrupt)?
-            .offload(&repository, offload)
+            .offload(&repository, offload, take)
             .await
     }
 
