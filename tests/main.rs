@@ -12,3 +12,4 @@ mod project;
 mod slt;
 mod source;
 mod tidy;
+mod windows;

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, DFSchemaRef};
+use datafusion::common::{DFSchema, DFSchemaRef, Result as PlanResult, SchemaError};
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::expr::{Cast, InList};
-use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, Volatility, lit};
+use datafusion::logical_expr::expr::{Cast, InList, ScalarFunction};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{
+    Between, BinaryExpr, Expr, ExprSchemable, Operator, Volatility, lit,
+};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -19,7 +22,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::names::name_columns;
 use super::region::Region;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::schema::Column;
 
 /// The most operators of one condition: the engine walks them recursively.
@@ -36,7 +39,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// A reader for a source with these columns. `now()` in a condition is `now`.
+    /// A reader for a source with these columns. `now()` in a condition is `now`, in microseconds.
     ///
     /// # Errors
     /// Kind Internal for columns that the engine can't take.
@@ -53,7 +56,7 @@ impl Conditions {
             schema: Arc::new(schema),
             names: columns.iter().map(|column| column.name.clone()).collect(),
             table: table.to_owned(),
-            now,
+            now: now.trunc_subsecs(6),
         })
     }
 
@@ -101,16 +104,18 @@ impl Conditions {
 
     fn expression(&self, text: &str) -> Result<Expr> {
         bounded(text)?;
-        let wrong = |error: datafusion::error::DataFusionError| self.wrong(text, error);
+        let wrong = |error: DataFusionError| self.wrong(text, error);
         let dialect = self.state.config().options().sql_parser.dialect;
         let mut parsed = self
             .state
             .sql_to_expr_with_alias(text, &dialect)
             .map_err(wrong)?;
         if parsed.alias.is_some() {
-            return Err(Error::usage(format!(
-                "\"{text}\" is no condition: it has a name"
-            )));
+            let text = shortened(text);
+            return Err(
+                Error::usage(format!("\"{text}\" is no condition: it has a name"))
+                    .hint("leave AS out"),
+            );
         }
         name_columns(&mut parsed.expr, &self.names);
         let expr = self
@@ -123,13 +128,13 @@ impl Conditions {
     /// A condition with types that agree, its constants worked out.
     fn typed(&self, expr: Expr) -> Result<Expr> {
         let text = expr.to_string();
-        let wrong = |error: datafusion::error::DataFusionError| self.wrong(&text, error);
+        let wrong = |error: DataFusionError| self.wrong(&text, error);
         let context = SimplifyContext::builder()
             .with_schema(Arc::clone(&self.schema))
             .with_config_options(Arc::clone(self.state.config().options()))
             .with_query_execution_start_time(Some(self.now))
             .build();
-        let simplifier = ExprSimplifier::new(context);
+        let simplifier = ExprSimplifier::new(context.clone());
         let coerced = simplifier.coerce(expr, &self.schema).map_err(wrong)?;
         let found = coerced.get_type(&self.schema).map_err(wrong)?;
         if !matches!(found, DataType::Boolean | DataType::Null) {
@@ -138,30 +143,34 @@ impl Conditions {
                     .hint("write a condition such as sold_at >= DATE '2026-01-01'"),
             );
         }
-        let simple = simplifier.simplify(coerced).map_err(wrong)?;
+        // Constants alone: the simplifier's rules for conditions are not all true for NULL.
+        let folded = coerced.transform_down(|expr| {
+            if matches!(expr, Expr::Literal(..)) || expr.any_column_refs() {
+                return Ok(Transformed::no(expr));
+            }
+            let value = simplifier.simplify(expr)?;
+            Ok(Transformed::new(value, true, TreeNodeRecursion::Jump))
+        });
+        let simple = folded.map_err(wrong)?.data;
         immutable(&simple)?;
-        let aligned = simple.transform_up(|expr| Ok(align(expr, &self.schema)))?;
+        let plain = simple.transform_up(|expr| spelled_out(expr, &context));
+        let plain = plain.map_err(wrong)?.data;
+        let aligned = plain.transform_up(|expr| Ok(align(expr, &self.schema)))?;
         Ok(aligned.data)
     }
 
-    fn wrong(&self, text: &str, error: datafusion::error::DataFusionError) -> Error {
-        let error = Error::from(error);
-        let message = error.message().to_owned();
-        if error.kind() == ErrorKind::NotFound {
-            return match error.hint_text() {
-                Some(hint) => Error::new(ErrorKind::NotFound, message).hint(hint.to_owned()),
-                None => Error::new(ErrorKind::NotFound, message).hint(format!(
-                    "the columns of {} are {}",
-                    self.table,
-                    self.names.iter().cloned().collect::<Vec<_>>().join(", ")
-                )),
-            };
+    fn wrong(&self, text: &str, error: DataFusionError) -> Error {
+        if let DataFusionError::SchemaError(found, _) = error.find_root()
+            && let SchemaError::FieldNotFound { field, .. } = found.as_ref()
+        {
+            let names = self.names.iter().map(String::as_str);
+            let message = format!("Column \"{}\" is not in {}", field.name, self.table);
+            return Error::not_found(message, &field.name, names);
         }
-        Error::usage(format!(
-            "\"{}\" is no condition: {message}",
-            shortened(text)
-        ))
-        .hint(format!("write SQL over the columns of {}", self.table))
+        let error = Error::from(error);
+        let (text, why) = (shortened(text), error.message());
+        Error::usage(format!("\"{text}\" is no condition: {why}"))
+            .hint(format!("write SQL over the columns of {}", self.table))
     }
 }
 
@@ -230,6 +239,28 @@ fn immutable(expr: &Expr) -> Result<()> {
         ))
         .hint("use constants; now() is the time of the plan")),
     }
+}
+
+/// A BETWEEN as two comparisons, and a call of `arrow_cast` as the cast that it is.
+fn spelled_out(expr: Expr, context: &SimplifyContext) -> PlanResult<Transformed<Expr>> {
+    Ok(Transformed::yes(match expr {
+        Expr::Between(Between {
+            expr,
+            negated,
+            low,
+            high,
+        }) => {
+            let both = expr.clone().gt_eq(*low).and(expr.lt_eq(*high));
+            if negated { !both } else { both }
+        }
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == "arrow_cast" => {
+            match func.simplify(args, context)? {
+                ExprSimplifyResult::Simplified(expr) => expr,
+                ExprSimplifyResult::Original(args) => func.call(args),
+            }
+        }
+        other => return Ok(Transformed::no(other)),
+    }))
 }
 
 /// Where a column was cast to the type of a constant, the constant as one of the column's type, if
@@ -316,8 +347,8 @@ fn narrowed(expr: &Expr, values: &[&Expr], schema: &DFSchema) -> Option<(Expr, V
 fn widens(from: &DataType, to: &DataType) -> bool {
     use DataType as T;
     match (from, to) {
-        (T::Timestamp(a, _), T::Timestamp(b, _)) => a <= b,
-        (T::Date32, T::Timestamp(..)) => true,
+        (T::Timestamp(a, zone), T::Timestamp(b, to)) => a <= b && (zone.is_some() || plain(to)),
+        (T::Date32, T::Timestamp(_, to)) => plain(to),
         (T::Decimal128(p, s), T::Decimal128(q, t) | T::Decimal256(q, t)) => {
             t >= s && i16::from(*q) - i16::from(*t) >= i16::from(*p) - i16::from(*s)
         }
@@ -331,6 +362,12 @@ fn widens(from: &DataType, to: &DataType) -> bool {
         (T::Binary, T::LargeBinary | T::BinaryView) => true,
         _ => false,
     }
+}
+
+/// Whether local time is taken as it is: in other zones an hour may come twice.
+fn plain(zone: &Option<Arc<str>>) -> bool {
+    zone.as_deref()
+        .is_none_or(|zone| matches!(zone, "UTC" | "+00:00" | "Z"))
 }
 
 fn exactly(value: &ScalarValue, to: &DataType) -> Option<ScalarValue> {

@@ -83,8 +83,8 @@ fn binary(left: &Expr, op: Operator, right: &Expr) -> Result<String> {
         _ => operand(expr),
     };
     let word = match op {
+        Operator::NotEq => "<>".to_owned(),
         Operator::Eq
-        | Operator::NotEq
         | Operator::Lt
         | Operator::LtEq
         | Operator::Gt

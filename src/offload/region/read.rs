@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use datafusion::common::DFSchema;
-use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Operator};
+use datafusion::logical_expr::expr::{InList, Like};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use datafusion::scalar::ScalarValue;
 
 use super::values::{Cut, Values};
@@ -19,8 +19,8 @@ struct Truth {
 }
 
 impl Region {
-    /// The rows for which a condition is TRUE. Its types must agree: comparisons are of values of
-    /// one type.
+    /// The rows for which a condition is TRUE. Its types must agree, and BETWEEN must be written as
+    /// two comparisons; otherwise it is kept as it is.
     ///
     /// # Errors
     /// Kind Unsupported for what can't be written as SQL, Usage for what is too complex.
@@ -65,19 +65,6 @@ impl Reader<'_> {
             Expr::IsNull(inner) | Expr::IsUnknown(inner) => self.is_null(expr, inner),
             Expr::IsNotNull(inner) | Expr::IsNotUnknown(inner) => {
                 Ok(self.is_null(&inner.clone().is_null(), inner)?.opposite())
-            }
-            Expr::Between(Between {
-                expr: inner,
-                negated,
-                low,
-                high,
-            }) => {
-                let inner = inner.as_ref().clone();
-                let plain = inner
-                    .clone()
-                    .gt_eq(low.as_ref().clone())
-                    .and(inner.lt_eq(high.as_ref().clone()));
-                self.truth(&if *negated { !plain } else { plain })
             }
             Expr::InList(list) => self.in_list(expr, list),
             other => self.whole(other),
@@ -191,10 +178,13 @@ impl Reader<'_> {
         })
     }
 
-    /// A condition that is kept as it is.
+    /// A condition that is kept as it is, or as the opposite of one: both are about the same rows.
     fn whole(&self, expr: &Expr) -> Result<Truth> {
         let truth = |value: bool| Values::one(ScalarValue::Boolean(Some(value)));
-        self.of(expr, truth(true), truth(false))
+        match opposite(expr) {
+            Some(plain) => self.of(&plain, truth(false), truth(true)),
+            None => self.of(expr, truth(true), truth(false)),
+        }
     }
 
     /// A condition on one subject, by the values for which it is TRUE and those for which it is
@@ -234,6 +224,40 @@ impl Truth {
             yes: self.no,
             no: self.yes,
         }
+    }
+}
+
+/// The plain form of a condition that says NOT of it.
+fn opposite(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::Like(like) if like.negated => {
+            let negated = false;
+            Some(Expr::Like(Like {
+                negated,
+                ..like.clone()
+            }))
+        }
+        Expr::InList(list) if list.negated => {
+            let negated = false;
+            Some(Expr::InList(InList {
+                negated,
+                ..list.clone()
+            }))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let plain = match op {
+                Operator::NotEq => Operator::Eq,
+                Operator::GtEq => Operator::Lt,
+                Operator::LtEq => Operator::Gt,
+                Operator::IsDistinctFrom => Operator::IsNotDistinctFrom,
+                Operator::RegexNotMatch => Operator::RegexMatch,
+                Operator::RegexNotIMatch => Operator::RegexIMatch,
+                _ => return None,
+            };
+            let (left, right) = (left.clone(), right.clone());
+            Some(Expr::BinaryExpr(BinaryExpr::new(left, plain, right)))
+        }
+        _ => None,
     }
 }
 

@@ -111,6 +111,10 @@ fn holds(engine: &SessionContext, region: &Region, rows: &RecordBatch) -> Vec<bo
     }
 }
 
+fn same(a: &[bool], b: &[bool]) -> bool {
+    a == b
+}
+
 fn leaf() -> impl Strategy<Value = String> {
     let op = prop::sample::select(vec!["=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM"]);
     prop_oneof![
@@ -184,10 +188,10 @@ proptest! {
         };
         let (left, right) = (conditions.region(&a).unwrap(), conditions.region(&b).unwrap());
         let (l, r) = (read(&a), read(&b));
-        prop_assert_eq!(&holds(&engine, &left, &rows), &l, "{} is {}", a, left);
+        prop_assert_eq!(same(&holds(&engine, &left, &rows), &l), true, "{} is {}", a, left);
         let check = |region: Region, of: fn(bool, bool) -> bool| {
             let wanted: Vec<bool> = l.iter().zip(&r).map(|(l, r)| of(*l, *r)).collect();
-            prop_assert_eq!(holds(&engine, &region, &rows), wanted, "{}", region);
+            prop_assert_eq!(same(&holds(&engine, &region, &rows), &wanted), true, "{}", region);
             // What a record keeps of it reads back as the same rows.
             let again = conditions.union(&region.texts().unwrap()).unwrap();
             prop_assert_eq!(&again, &region, "{}", region);
@@ -229,9 +233,10 @@ fn regions_read_well() {
         ("n <= 4 OR n >= 5 OR n IS NULL", "all rows"),
         ("k <= 4 OR k >= 5", "all rows"),
         ("n > 4 AND n < 5", "no rows"),
-        ("n IN (3, 1, 3) OR n = 2", "n IN (1, 2, 3)"),
+        ("n IN (5, 1, 5) OR n = 3", "n IN (1, 3, 5)"),
+        ("n IN (3, 1) OR n = 2", "n >= 1 AND n <= 3"),
         ("n <> 3", "n <> 3"),
-        ("n NOT IN (1, 2)", "n NOT IN (1, 2)"),
+        ("n NOT IN (1, 3)", "n NOT IN (1, 3)"),
         ("NOT (n < 4)", "n >= 4"),
         ("amount < 1.5", "\"Amount\" < 1.50"),
         ("\"Amount\" >= 100", "\"Amount\" >= 100.00"),
