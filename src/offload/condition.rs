@@ -60,6 +60,12 @@ impl Conditions {
         })
     }
 
+    /// The time of `now()`.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
     /// The rows for which a condition is true.
     ///
     /// # Errors
@@ -102,7 +108,11 @@ impl Conditions {
         .hint("write it with comparisons, IN, BETWEEN, LIKE and IS NULL"))
     }
 
-    fn expression(&self, text: &str) -> Result<Expr> {
+    /// A condition over bare columns, its types in agreement and its constants worked out.
+    ///
+    /// # Errors
+    /// As [`Conditions::region`].
+    pub fn expression(&self, text: &str) -> Result<Expr> {
         bounded(text)?;
         let wrong = |error: DataFusionError| self.wrong(text, error);
         let dialect = self.state.config().options().sql_parser.dialect;

@@ -31,7 +31,13 @@ impl fmt::Display for Plan {
         )?;
         if let [_, _, ..] = self.chunks.as_slice() {
             for (number, chunk) in (1..).zip(&self.chunks) {
-                writeln!(f, "  {number:>6}  {}", chunk.rows)?;
+                let name = chunk.name.as_deref().map(|name| format!("{name}: "));
+                writeln!(
+                    f,
+                    "  {number:>6}  {}{}",
+                    name.unwrap_or_default(),
+                    chunk.rows
+                )?;
             }
         }
         for reading in &self.readings {

@@ -5,6 +5,7 @@
 //! both systems); [`Record`] is what a target remembers.
 
 mod checked_cast;
+mod closed;
 mod condition;
 mod definition;
 mod explain;
@@ -20,6 +21,10 @@ mod verify;
 mod window;
 
 pub use checked_cast::check_casts;
+pub use closed::{
+    Closed, Effect, Existing, OffloadType, PartitionRequest, PredicateType, check_names_keys,
+    chunks, over_existing, resolve,
+};
 pub use condition::Conditions;
 pub use definition::{Offload, OffloadSpec, PartitionBy, Unit, VerifyLevel};
 pub use mapping::{Mapped, PlannedColumn, map_columns};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::LogicalPlan;
 use serde::Serialize;
 
-use super::{Offload, PlannedColumn, Region, Window};
+use super::{Offload, PlannedColumn, PredicateType, Region, Window};
 use crate::backend::{Change, Mode, StoredRecord, TargetDefinition, TargetTable};
 use crate::frontend::Source;
 use crate::schema::{Fidelity, TableName};
@@ -28,6 +28,8 @@ pub struct Plan {
     pub(crate) change: Change,
     pub(crate) mode: Mode,
     pub(crate) window: Window,
+    /// By what the target's windows are asked for, this run's among them.
+    pub(crate) filled_by: Option<PredicateType>,
     /// The types of the source's columns, by name.
     pub(crate) keys: BTreeMap<String, String>,
     /// Whether rows are sorted by partition before they are written.
@@ -41,6 +43,8 @@ pub struct Plan {
 /// What is staged, proved and published as one.
 #[derive(Debug, Clone)]
 pub struct PlannedChunk {
+    /// The partitions of the source that it is made of, in few words.
+    pub(crate) name: Option<String>,
     /// Its rows of the source.
     pub(crate) rows: Region,
     /// Those rows, as the target holds them.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Coverage, OffloadSpec};
+use super::{Coverage, OffloadSpec, PredicateType};
 use crate::backend::TargetColumn;
 use crate::error::{Error, Result};
 use crate::schema::PartitionHashes;
@@ -32,6 +32,9 @@ pub struct Record {
     /// [`crate::schema::CanonicalType`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<String, String>,
+    /// By what its windows were asked for; nothing where everything was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filled_by: Option<PredicateType>,
     /// Rows published since the last reset.
     pub rows: u64,
     /// The chunk that was published with this record.

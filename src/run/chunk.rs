@@ -279,6 +279,7 @@ impl ChunkRun<'_> {
             coverage: Coverage::of(&self.covered)?,
             wanted: Coverage::of(&wanted)?,
             keys: self.keys(),
+            filled_by: self.plan.filled_by,
             rows: held.saturating_sub(removed) + manifest.rows(),
             chunk: PublishedChunk {
                 manifest: manifest.id.clone(),

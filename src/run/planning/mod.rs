@@ -20,7 +20,7 @@ use crate::offload::{
 };
 pub(super) use reading::collect_scans;
 use reading::{asks_source, readings};
-use window::{Decision, count_in_target, on_target};
+use window::{Decision, Piece, count_in_target, on_target};
 
 /// What both sides say.
 pub(super) struct Sides {
@@ -84,6 +84,8 @@ pub(super) async fn decide(
     let continued = prior.as_ref().filter(|_| !offload.spec().reset);
     let Decision {
         window,
+        units,
+        filled_by,
         nothing,
         mut notes,
     } = window::decide(engine, sides, offload, take, continued).await?;
@@ -101,7 +103,7 @@ pub(super) async fn decide(
     }
     let chunks = match nothing {
         Some(_) => Vec::new(),
-        None => chunks(engine, sides, offload, &window)?,
+        None => chunks(engine, sides, offload, &window, units)?,
     };
     Ok(Plan {
         statements: sides.backend.statements(&change),
@@ -120,6 +122,7 @@ pub(super) async fn decide(
         change,
         mode,
         window,
+        filled_by,
         keys: keys(sides),
         sorted,
         notes,
@@ -160,24 +163,39 @@ async fn mode(
     }
 }
 
-/// The chunks of a window, in their order.
+/// The chunks of a window, in their order: a piece each, and what is in none of them.
 fn chunks(
     engine: &SessionContext,
     sides: &Sides,
     offload: &Offload,
     window: &Window,
+    pieces: Vec<Piece>,
 ) -> Result<Vec<PlannedChunk>> {
-    let regions = vec![window.rows.clone()];
-    let planned = regions.into_iter().map(|rows| {
+    let mut planned = Vec::new();
+    let mut rest = window.rows.clone();
+    let mut plan = |name: Option<String>, rows: Region| -> Result<()> {
         let (query, _) = project(sides, offload, &rows)?;
         let asks_source = asks_source(engine, &query, &sides.tables)?;
-        Ok(PlannedChunk {
+        planned.push(PlannedChunk {
+            name,
             rows,
             query,
             asks_source,
-        })
-    });
-    planned.collect()
+        });
+        Ok(())
+    };
+    // What is replaced goes and comes in one commit.
+    for piece in pieces.into_iter().filter(|_| window.replaces.is_none()) {
+        let rows = rest.intersection(&piece.rows)?;
+        if !rows.is_empty() {
+            rest = rest.without(&piece.rows)?;
+            plan(Some(piece.name), rows)?;
+        }
+    }
+    if !rest.is_empty() {
+        plan(None, rest)?;
+    }
+    Ok(planned)
 }
 
 /// The types of the source's columns, where a record may be in terms of them.

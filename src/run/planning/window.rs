@@ -15,14 +15,27 @@ use futures::TryStreamExt;
 use super::Sides;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{Aggregate, AggregateFunction, ReadRequest, Source};
-use crate::offload::{Conditions, Mapped, Offload, Record, Region, Take, Window, plain};
+use crate::offload::{
+    Closed, Conditions, Effect, Existing, Mapped, Offload, PartitionRequest, PredicateType, Record,
+    Region, Take, Window, check_names_keys, chunks, over_existing, plain, resolve,
+};
 use crate::schema::{Column, pick};
 
 /// The rows of a run, and what people should know of them.
 pub(super) struct Decision {
     pub(super) window: Window,
+    /// What it is made of, the oldest first; empty where it is in one piece.
+    pub(super) units: Vec<Piece>,
+    /// By what the target's windows are asked for afterwards.
+    pub(super) filled_by: Option<PredicateType>,
     pub(super) nothing: Option<String>,
     pub(super) notes: Vec<String>,
+}
+
+/// A part of a window, of whole partitions.
+pub(super) struct Piece {
+    pub(super) name: String,
+    pub(super) rows: Region,
 }
 
 /// What can be said of the rows of the source: conditions, where rows come through one by one from
@@ -64,11 +77,16 @@ pub(super) async fn decide(
         covered,
     };
     match take {
-        Take::New => planner.new_rows().await,
-        Take::Rest => planner.asked(Region::all(), Vec::new()),
-        Take::Where(predicate) => planner.asked(planner.rows(predicate)?, Vec::new()),
-        Take::Late(predicate) => planner.late(predicate),
+        Take::New => planner.by_partitions(planner.new_rows().await?),
+        Take::Rest => planner.by_partitions(planner.asked(Region::all(), Vec::new())?),
+        Take::Where(predicate) => {
+            let mut decision = planner.asked(planner.rows(predicate)?, Vec::new())?;
+            decision.filled_by = planner.filled_by().or(Some(PredicateType::Predicate));
+            Ok(decision)
+        }
+        Take::Late(predicate) => planner.late(&planner.rows(predicate)?),
         Take::Replace(predicate) => planner.replace(predicate),
+        Take::Partitions(request) => planner.partitions(request),
     }
 }
 
@@ -113,6 +131,8 @@ fn in_full(
     Ok(Decision {
         nothing: prior.map(|record| taken(&record.coverage.to_string())),
         window: Window::append(Region::all(), covered)?,
+        units: Vec::new(),
+        filled_by: None,
         notes: Vec::new(),
     })
 }
@@ -141,6 +161,21 @@ impl Planner<'_> {
         Ok(rows)
     }
 
+    /// By what the target's windows were asked for so far.
+    fn filled_by(&self) -> Option<PredicateType> {
+        self.prior.and_then(|record| record.filled_by)
+    }
+
+    fn decision(&self, window: Window, nothing: Option<String>, notes: Vec<String>) -> Decision {
+        Decision {
+            window,
+            units: Vec::new(),
+            filled_by: self.filled_by(),
+            nothing,
+            notes,
+        }
+    }
+
     /// What of these rows is not covered.
     fn asked(&self, asked: Region, mut notes: Vec<String>) -> Result<Decision> {
         let rows = asked.without(&self.covered)?;
@@ -157,11 +192,8 @@ impl Planner<'_> {
                 asked.intersection(&self.covered)?
             ));
         }
-        Ok(Decision {
-            window: Window::append(rows, self.covered.clone())?,
-            nothing,
-            notes,
-        })
+        let window = Window::append(rows, self.covered.clone())?;
+        Ok(self.decision(window, nothing, notes))
     }
 
     /// What is new by the offload's own rule, and what an interrupted run left.
@@ -184,14 +216,12 @@ impl Planner<'_> {
             return self.asked(Region::all(), Vec::new());
         }
         // Windows were named one by one; to take all the rest because none is named would be rash.
-        Ok(Decision {
-            window: Window::append(Region::none(), self.covered.clone())?,
-            nothing: Some(format!(
-                "it covers {}; name more rows to take, or take all that are left (FULL)",
-                self.covered
-            )),
-            notes: Vec::new(),
-        })
+        let nothing = format!(
+            "it covers {}; name more rows to take, or take all that are left (FULL)",
+            self.covered
+        );
+        let window = Window::append(Region::none(), self.covered.clone())?;
+        Ok(self.decision(window, Some(nothing), Vec::new()))
     }
 
     /// The rows up to a boundary of a column.
@@ -211,11 +241,9 @@ impl Planner<'_> {
         let Some((value, inclusive)) = upper else {
             // Nothing bounds an empty source: there is nothing to cover, and the target takes
             // shape.
-            return Ok(Decision {
-                window: Window::append(left, self.covered.clone())?,
-                nothing: Some("the source has no rows".to_owned()),
-                notes,
-            });
+            let window = Window::append(left, self.covered.clone())?;
+            let nothing = Some("the source has no rows".to_owned());
+            return Ok(self.decision(window, nothing, notes));
         };
         if self.offload.spec().until.is_none() {
             notes.push(if inclusive {
@@ -243,35 +271,36 @@ impl Planner<'_> {
             Some(_) => format!("{} is covered", self.covered),
             None => "no row lies below the boundary".to_owned(),
         });
-        Ok(Decision {
-            window: Window::append(rows, self.covered.clone())?,
-            nothing,
-            notes,
-        })
+        let window = Window::append(rows, self.covered.clone())?;
+        Ok(self.decision(window, nothing, notes))
+    }
+
+    fn source(&self) -> Result<&Arc<dyn Source>> {
+        match self.sides.tables.as_slice() {
+            [table] => Ok(table.source()),
+            _ => Err(Error::internal("Conditions are on one source")),
+        }
     }
 
     fn column(&self, by: &str) -> Result<(&Arc<dyn Source>, &Column)> {
-        let [table] = self.sides.tables.as_slice() else {
-            return Err(Error::internal("Conditions are on one source"));
-        };
-        let columns = &table.source().table().columns;
+        let source = self.source()?;
+        let columns = &source.table().columns;
         let names = || columns.iter().map(|column| column.name.as_str());
         let name = pick(by.trim_matches('"'), names()).ok_or_else(|| {
             Error::not_found(
-                format!("Column \"{by}\" is not in {}", table.source().table().name),
+                format!("Column \"{by}\" is not in {}", source.table().name),
                 by,
                 names(),
             )
         })?;
         let column = columns.iter().find(|column| column.name == name);
         column
-            .map(|column| (table.source(), column))
+            .map(|column| (source, column))
             .ok_or_else(|| Error::internal("A column is gone"))
     }
 
     /// Rows of covered windows that came after those were taken.
-    fn late(&self, predicate: &str) -> Result<Decision> {
-        let asked = self.rows(predicate)?;
+    fn late(&self, asked: &Region) -> Result<Decision> {
         let rows = asked.intersection(&self.covered)?;
         let nothing = rows.is_empty().then(|| {
             format!(
@@ -285,11 +314,8 @@ impl Planner<'_> {
             before: self.covered.clone(),
             after: self.covered.clone(),
         };
-        Ok(Decision {
-            window,
-            nothing,
-            notes: vec!["late rows: what is covered stays as it is".to_owned()],
-        })
+        let note = "late rows: what is covered stays as it is".to_owned();
+        Ok(self.decision(window, nothing, vec![note]))
     }
 
     /// Rows taken anew, in place of those that are there.
@@ -311,11 +337,90 @@ impl Planner<'_> {
             before: self.covered.clone(),
             rows,
         };
-        Ok(Decision {
-            window,
-            nothing: None,
-            notes: Vec::new(),
-        })
+        Ok(self.decision(window, None, Vec::new()))
+    }
+
+    /// Whole partitions, by the boundary, the names or the values that were asked for.
+    fn partitions(&self, request: &PartitionRequest) -> Result<Decision> {
+        let source = self.source()?.table();
+        let predicate = match &request.predicate {
+            Some(text) => Some(self.conditions.expression(text)?),
+            None => None,
+        };
+        let column = self.offload.spec().incremental_by.as_deref();
+        let now = self.conditions.now();
+        let closed = resolve(request, source, now, column, predicate.clone())?;
+        let asked = self.conditions.region_of(closed.predicate.clone())?;
+        let only_predicate = predicate.filter(|_| request.partition_option().is_none());
+        let has_predicate = only_predicate.is_some();
+        let effect = match over_existing(self.existing(), request.predicate_type, has_predicate)? {
+            Effect::Late => return self.late(&asked),
+            Effect::Open(_) if has_predicate => {
+                let keys = source
+                    .partitions
+                    .as_ref()
+                    .map(|partitions| &partitions.keys);
+                if let (Some(keys), Some(predicate)) = (keys, &only_predicate) {
+                    check_names_keys(predicate, keys)?;
+                }
+                request.predicate_type.or(self.filled_by())
+            }
+            _ => closed.predicate_type,
+        };
+        let mut decision = self.asked(asked, closed.notes.clone())?;
+        decision.filled_by = effect;
+        decision.units = self.pieces(&closed, request)?;
+        Ok(decision)
+    }
+
+    /// How the target was filled so far.
+    fn existing(&self) -> Existing {
+        match self.prior {
+            None => Existing::Nothing,
+            Some(record) => match record.filled_by {
+                Some(by) => Existing::Windows(by),
+                None if self.covered.is_all() => Existing::Full,
+                None => Existing::Windows(PredicateType::Range),
+            },
+        }
+    }
+
+    /// The chunks of closed partitions.
+    fn pieces(&self, closed: &Closed, request: &PartitionRequest) -> Result<Vec<Piece>> {
+        let groups = chunks(&closed.units, request.chunk_bytes(), request.chunk_count());
+        let mut pieces = Vec::new();
+        for group in groups {
+            let mut rows = Region::none();
+            let mut names = Vec::new();
+            for unit in group
+                .iter()
+                .filter_map(|position| closed.units.get(*position))
+            {
+                rows = rows.union(&self.conditions.region_of(unit.predicate.clone())?)?;
+                names.push(unit.name.clone());
+            }
+            let name = match names.as_slice() {
+                [first, .., last] => format!("{first} to {last}"),
+                _ => names.concat(),
+            };
+            pieces.push(Piece { name, rows });
+        }
+        Ok(pieces)
+    }
+
+    /// A full run of a source in partitions, in chunks of them.
+    fn by_partitions(&self, mut decision: Decision) -> Result<Decision> {
+        let request = PartitionRequest {
+            chunk_bytes: self.offload.spec().chunk_bytes,
+            chunk_count: self.offload.spec().chunk_count,
+            ..PartitionRequest::default()
+        };
+        let source = self.source()?.table();
+        if decision.nothing.is_none() && source.partitions.is_some() {
+            let closed = resolve(&request, source, self.conditions.now(), None, None)?;
+            decision.units = self.pieces(&closed, &request)?;
+        }
+        Ok(decision)
     }
 }
 
