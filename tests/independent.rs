@@ -30,13 +30,19 @@ const LINEITEM: &str = "
 ";
 
 fn compare(project: &Project, table: &Path, source: [&str; 3]) {
+    compare_at(project, table.to_str().expect("UTF-8"), source, &[]);
+}
+
+/// Compares a table, in a folder or at a URL that these variables open, with its source.
+pub fn compare_at(project: &Project, table: &str, source: [&str; 3], variables: &[(&str, &str)]) {
     let Ok(python) = std::env::var("GOE_TEST_PYTHON") else {
         return skip("independent readers: GOE_TEST_PYTHON names no Python");
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/independent.py");
-    let table = table.to_str().expect("UTF-8");
     let arguments = [&[script, table][..], &source].concat();
-    let compared = Ran::of(project.command_of(&python, &arguments)).ok();
+    let mut command = project.command_of(&python, &arguments);
+    command.envs(variables.iter().copied());
+    let compared = Ran::of(command).ok();
     assert!(compared.stdout.contains("rows equal"), "{compared}");
 }
 

@@ -11,4 +11,6 @@ mod offload;
 mod project;
 mod slt;
 mod source;
+#[cfg(feature = "s3")]
+mod store;
 mod tidy;
