@@ -111,14 +111,14 @@ fn a_partitioned_and_grown_table_is_read_by_others_as_it_was() {
 }
 
 /// A schema of this process in the server of the tests, dropped at the end.
-struct Schema<'p> {
+pub struct Schema<'p> {
     project: &'p Project,
     url: String,
     name: String,
 }
 
 impl<'p> Schema<'p> {
-    fn new(project: &'p Project, url: &str, topic: &str) -> Self {
+    pub fn new(project: &'p Project, url: &str, topic: &str) -> Self {
         let name = format!("goe_{topic}_{}", std::process::id());
         let schema = Self {
             project,
@@ -129,9 +129,29 @@ impl<'p> Schema<'p> {
         schema
     }
 
-    fn run(&self, sql: &str) {
-        let sql = format!("SET search_path TO {}; {sql}", self.name);
-        let arguments = ["-q", "-v", "ON_ERROR_STOP=1", "-d", &self.url, "-c", &sql];
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A table of it as goe names it.
+    pub fn table(&self, name: &str) -> String {
+        format!("pg.{}.{name}", self.name)
+    }
+
+    pub fn run(&self, sql: &str) {
+        self.psql(&["-c", sql]);
+    }
+
+    /// Runs statements of any length.
+    pub fn run_script(&self, sql: &str) {
+        self.project.write("script.sql", sql);
+        self.psql(&["-f", "script.sql"]);
+    }
+
+    fn psql(&self, what: &[&str]) {
+        let place = format!("SET search_path TO {}", self.name);
+        let arguments = ["-q", "-v", "ON_ERROR_STOP=1", "-d", &self.url, "-c", &place];
+        let arguments = [&arguments, what].concat();
         Ran::of(self.project.command_of("psql", &arguments)).ok();
     }
 }
@@ -169,7 +189,7 @@ fn every_postgres_type_is_read_by_others_as_it_was() {
     project.connect_postgres(&url);
     let schema = Schema::new(&project, &url, "every");
     schema.run(POSTGRES);
-    let source = format!("pg.{}.every", schema.name);
+    let source = schema.table("every");
     project
         .goe(&["offload", &source, "--to", "lake.pg.every", "-x"])
         .ok();
@@ -195,7 +215,7 @@ fn a_postgres_table_read_in_parallel_is_read_by_others_as_it_was() {
                 CASE WHEN n % 7 = 0 THEN NULL ELSE 'comment ' || n END
          FROM generate_series(1, 40000) n",
     );
-    let source = format!("pg.{}.lineitem", schema.name);
+    let source = schema.table("lineitem");
     let offload = [
         "offload",
         &source,

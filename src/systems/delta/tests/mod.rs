@@ -1,5 +1,7 @@
 //! The backend as a whole, on a local disk.
 
+mod store;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -9,15 +11,11 @@ use arrow::array::{
 };
 use arrow::datatypes::Int64Type;
 use datafusion::prelude::{SessionContext, col, lit};
-use futures::stream::BoxStream;
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-};
+use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::{Value, json};
 
-use super::testing::{RUN, TestLake, column};
+use super::testing::{Fault, FaultyStore, RUN, TestLake, column};
 use crate::backend::{Backend, Change, Mode, Publication, Published, Scope};
 use crate::error::{ErrorKind, Result};
 use crate::schema::CanonicalType;
@@ -213,38 +211,43 @@ async fn a_record_that_does_not_follow_is_refused() {
     assert_eq!(lake.ids().await, (0..6).collect());
 }
 
+/// Lets four writers publish other rows as the same record, twice over; one of them wins each time.
+async fn race(lake: TestLake) {
+    let lake = Arc::new(lake);
+    for sequence in 1..=2u64 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for writer in 0..4u64 {
+            let first = i64::try_from(sequence * 100 + writer * 10).unwrap();
+            let name = format!("{sequence:04}-{writer}-0");
+            let file = lake.rows(&name, first..first + 10).await;
+            let mut publication = lake.publication(vec![file], sequence);
+            publication.record.manifest = format!("{RUN}-{sequence}{writer}");
+            publication
+                .manifest
+                .id
+                .clone_from(&publication.record.manifest);
+            let lake = Arc::clone(&lake);
+            tasks.spawn(async move { (writer, lake.publish(&publication).await) });
+        }
+        let mut winners = Vec::new();
+        while let Some(done) = tasks.join_next().await {
+            match done.unwrap() {
+                (writer, Ok(published)) => {
+                    assert!(!published.already);
+                    winners.push(writer);
+                }
+                (_, Err(error)) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error:#}"),
+            }
+        }
+        assert_eq!(winners.len(), 1, "sequence {sequence}");
+        assert_eq!(lake.ids().await.len() as u64, sequence * 10);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_publishers_of_a_sequence_one_wins() {
-    for round in 0..10 {
-        let lake = Arc::new(TestLake::new());
-        for sequence in 1..=2u64 {
-            let mut tasks = tokio::task::JoinSet::new();
-            for writer in 0..4u64 {
-                let first = i64::try_from(sequence * 100 + writer * 10).unwrap();
-                let name = format!("{sequence:04}-{writer}-0");
-                let file = lake.rows(&name, first..first + 10).await;
-                let mut publication = lake.publication(vec![file], sequence);
-                publication.record.manifest = format!("{RUN}-{sequence}{writer}");
-                publication
-                    .manifest
-                    .id
-                    .clone_from(&publication.record.manifest);
-                let lake = Arc::clone(&lake);
-                tasks.spawn(async move { (writer, lake.publish(&publication).await) });
-            }
-            let mut winners = Vec::new();
-            while let Some(done) = tasks.join_next().await {
-                match done.unwrap() {
-                    (writer, Ok(published)) => {
-                        assert!(!published.already);
-                        winners.push(writer);
-                    }
-                    (_, Err(error)) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error:#}"),
-                }
-            }
-            assert_eq!(winners.len(), 1, "round {round}, sequence {sequence}");
-            assert_eq!(lake.ids().await.len() as u64, sequence * 10);
-        }
+    for _ in 0..10 {
+        race(TestLake::new()).await;
     }
 }
 
@@ -869,82 +872,11 @@ async fn a_checkpoint_keeps_everything() {
     );
 }
 
-/// A store whose answer to every other write of a log entry gets lost after the entry is there.
-#[derive(Debug)]
-struct Forgetful(Arc<dyn ObjectStore>, std::sync::atomic::AtomicBool);
-
-impl std::fmt::Display for Forgetful {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("forgetful")
-    }
-}
-
-#[async_trait::async_trait]
-impl ObjectStore for Forgetful {
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> object_store::Result<PutResult> {
-        let result = self.0.put_opts(location, payload, options).await?;
-        let entry = location.as_ref().starts_with("_delta_log");
-        if entry && !self.1.fetch_xor(true, std::sync::atomic::Ordering::Relaxed) {
-            let source = "the connection was reset".into();
-            return Err(object_store::Error::Generic {
-                store: "forgetful",
-                source,
-            });
-        }
-        Ok(result)
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        self.0.put_multipart_opts(location, options).await
-    }
-
-    async fn get_opts(
-        &self,
-        location: &Path,
-        options: GetOptions,
-    ) -> object_store::Result<GetResult> {
-        self.0.get_opts(location, options).await
-    }
-
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, object_store::Result<Path>>,
-    ) -> BoxStream<'static, object_store::Result<Path>> {
-        self.0.delete_stream(locations)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.0.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
-        self.0.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(
-        &self,
-        from: &Path,
-        to: &Path,
-        options: CopyOptions,
-    ) -> object_store::Result<()> {
-        self.0.copy_opts(from, to, options).await
-    }
-}
-
 #[tokio::test]
 async fn a_lost_answer_publishes_once() {
     let lake = TestLake::new();
     let mut place = lake.backend.lake.place("s", "t").unwrap();
-    place.store = Arc::new(Forgetful(place.store, false.into()));
+    place.store = FaultyStore::new(place.store, Fault::LosesAnswers(false.into()));
     for sequence in 1..=4u64 {
         let first = i64::try_from(sequence * 10).unwrap();
         let file = lake
