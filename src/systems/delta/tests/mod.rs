@@ -11,8 +11,8 @@ use arrow::array::{
 };
 use arrow::datatypes::Int64Type;
 use datafusion::prelude::{SessionContext, col, lit};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::{Value, json};
 
 use super::testing::{Fault, FaultyStore, RUN, TestLake, column};

@@ -39,7 +39,8 @@ async fn a_store_that_refuses_is_tried_once() {
     let lake = TestLake::new();
     let (place, refuses) = untried(&lake);
     let publication = lake.publication(vec![lake.rows("0001-0-0", 0..3).await], 1);
-    load::publish(&place, &publication).await.unwrap();
+    let first = load::publish(&place, &publication).await.unwrap();
+    assert!(!first.already);
     assert!(refuses.load(Ordering::Relaxed));
     // Whoever overwrites now is not asked again: the store was tried.
     let (next, second) = (
@@ -50,7 +51,8 @@ async fn a_store_that_refuses_is_tried_once() {
         store: next,
         ..place
     };
-    load::publish(&place, &second).await.unwrap();
+    let second = load::publish(&place, &second).await.unwrap();
+    assert!(!second.already);
     assert_eq!(lake.ids().await, (0..6).collect());
 }
 
