@@ -260,6 +260,40 @@ async fn splits_into_two(session: &Session, table: &str) {
     }
 }
 
+/// The optimizer drops a filter that a source takes over, and rewrites it once more afterwards: to
+/// something else than what was taken over, as it does with lists of truth.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_is_applied_in_whatever_form_it_arrives() {
+    let project = Project::with(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, flag BOOLEAN, note TEXT);
+         INSERT INTO t VALUES (1, 1, 'a'), (2, 0, 'a'), (3, NULL, 'a'), (4, 1, 'b'), (5, 0, NULL);",
+    );
+    let session = session(&project);
+    let table: [(&str, &[i64]); 9] = [
+        ("flag IN (true)", &[1, 4]),
+        ("flag NOT IN (true)", &[2, 5]),
+        ("flag NOT IN (true, false)", &[]),
+        ("flag IN (true, false)", &[1, 2, 4, 5]),
+        ("flag IN (true) OR note IN ('b')", &[1, 4]),
+        ("flag IN (false) AND note LIKE 'a%'", &[2]),
+        ("flag = true", &[1, 4]),
+        ("NOT flag", &[2, 5]),
+        ("flag IS NOT TRUE", &[2, 3, 5]),
+    ];
+    for (predicate, expected) in table {
+        let found = chosen(&session, "shop.main.t", predicate).await;
+        assert!(found.iter().eq(expected), "{predicate}: {found:?}");
+        let sql = format!("SELECT count(*) FROM shop.main.t WHERE {predicate}");
+        let count = session.sql(&sql).await.unwrap().collect().await.unwrap();
+        let count = count[0].column(0).as_primitive::<Int64Type>().value(0);
+        assert_eq!(count, expected.len() as i64, "{predicate}");
+        let sql = format!("SELECT id FROM shop.main.t WHERE {predicate} LIMIT 1");
+        let limited = ids(session.sql(&sql).await, &sql).await;
+        assert_eq!(limited.len(), expected.len().min(1), "{predicate}");
+        assert!(limited.is_subset(&found), "{predicate}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_predicate_and_its_complement_are_all_rows_of_sqlite() {
     let project = Project::with(&format!("{}{}", table(), statements(0, ROWS)));

@@ -132,7 +132,7 @@ fn read(project: &Project, source: &str, target: &str) -> (Vec<Vec<String>>, Str
     let sql = format!(
         "SELECT id, at_tz, lasts, ratio FROM {source} WHERE at_tz >= TIMESTAMP '2024-03-31T01:30:00Z' \
          AND day < DATE '2036-01-01' AND price <> 1234.56 AND raw > X'0000012c' AND at IS NOT NULL \
-         AND clock <= TIME '23:59:00' ORDER BY id"
+         ORDER BY id"
     );
     (
         values,
