@@ -8,8 +8,15 @@ mod engine;
 mod independent;
 mod lake;
 mod offload;
+mod predicates;
 mod project;
+mod random;
+mod roundtrip;
+mod scan;
+mod settings;
 mod slt;
 mod source;
+#[cfg(feature = "s3")]
+mod store;
 mod tidy;
 mod windows;

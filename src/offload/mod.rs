@@ -4,6 +4,7 @@
 //! [`OffloadSpec`] (as written) becomes [`Offload`] (valid alone) becomes [`Plan`] (valid against
 //! both systems); [`Record`] is what a target remembers.
 
+mod calendar;
 mod checked_cast;
 mod closed;
 mod condition;
