@@ -98,6 +98,7 @@ impl Request {
                 .iter()
                 .flat_map(|text| split_list(text))
                 .collect(),
+            cluster_by: Vec::new(),
             incremental_by: self.incremental_by.clone(),
             until: self.until.clone(),
             read_as: self.read_as.iter().cloned().collect::<BTreeMap<_, _>>(),

@@ -10,6 +10,7 @@ mod explain;
 mod mapping;
 mod plan;
 mod record;
+pub mod statement;
 mod step;
 mod take;
 mod verify;

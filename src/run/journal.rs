@@ -38,10 +38,8 @@ impl Journal {
             steps: AtomicU32::new(0),
         };
         let source = offload
-            .spec()
-            .from
-            .clone()
-            .unwrap_or_else(|| "a query".to_owned());
+            .source()
+            .map_or_else(|| "a query".to_owned(), ToString::to_string);
         let target = offload.target().to_string();
         journal
             .repository
