@@ -115,12 +115,8 @@ impl Runner {
         let proof = journal.step(Step::Verify, chunk, proof).await?;
         let publish = self.publish(&plan, &manifest, &prepared, backend, repository);
         let published = journal.whole_step(Step::Publish, chunk, publish).await?;
-        journal.tell(&Event::ChunkPublished {
-            run: journal.run.clone(),
-            chunk: CHUNK,
-            rows: manifest.rows(),
-            version: published.version.clone(),
-        });
+        let window = plan.window.to_string();
+        journal.chunk(CHUNK, &window, &manifest, &published, &proof);
         Ok(Outcome::published(
             journal, &plan, &manifest, published, proof,
         ))
