@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod event;
+mod identifier;
 mod interrupt;
 mod journal;
 mod lock;
@@ -17,6 +18,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
 pub use event::{Event, Unwatched, Watcher};
+pub(crate) use identifier::plan as plan_statement;
 pub use interrupt::{Interrupt, Trigger};
 pub use outcome::{Against, Outcome, Verification};
 

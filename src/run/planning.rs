@@ -51,7 +51,7 @@ pub(super) async fn describe(
 
 /// The logical plan of a SELECT, and of nothing else.
 async fn select(engine: &SessionContext, query: &str) -> Result<LogicalPlan> {
-    let plan = engine.state().create_logical_plan(query).await?;
+    let plan = super::plan_statement(engine, query).await?;
     match plan {
         LogicalPlan::Ddl(_)
         | LogicalPlan::Dml(_)

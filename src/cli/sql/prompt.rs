@@ -163,8 +163,7 @@ struct Assistant<'s> {
 impl Assistant<'_> {
     fn candidates(&self, word: &str) -> Vec<String> {
         let lower = word.to_lowercase();
-        let names = self.session.config();
-        let connections = names.connection_names();
+        let connections = self.session.connections().names();
         let known: Vec<String> = match connections.iter().find(|name| is_within(word, name)) {
             Some(connection) => self.tables_of(connection),
             None if word.is_empty() => return Vec::new(),

@@ -4,6 +4,7 @@ mod grammar;
 mod options;
 mod print;
 mod reader;
+mod script;
 mod select;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use super::{OffloadSpec, Take};
 
 pub use grammar::parse;
 pub use options::{Options, option_names};
+pub use script::definitions;
 pub(super) use select::{PlainSelect, plain_select};
 
 /// One of our own statements; every other is the engine's.

@@ -254,6 +254,16 @@ impl<'t> Reader<'t> {
         self.text.get(self.bytes(range)).unwrap_or_default()
     }
 
+    /// A range as a text of its own, its words where they stand in the whole text.
+    pub(super) fn alone(&self, range: Range<usize>) -> String {
+        let bytes = self.bytes(range);
+        let before = self.text.get(..bytes.start).unwrap_or_default();
+        let blank = |c| if c == '\n' { '\n' } else { ' ' };
+        let mut text: String = before.chars().map(blank).collect();
+        text.push_str(self.text.get(bytes).unwrap_or_default());
+        text
+    }
+
     /// The bytes of a range; behind the last word the end of the text.
     fn bytes(&self, range: Range<usize>) -> Range<usize> {
         let start = self

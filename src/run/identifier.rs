@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::schema::pick;
 
 /// Plans a statement, its column names taken as they are meant.
-pub(super) async fn plan(engine: &SessionContext, statement: &str) -> Result<LogicalPlan> {
+pub(crate) async fn plan(engine: &SessionContext, statement: &str) -> Result<LogicalPlan> {
     let state = engine.state();
     let dialect = state.config().options().sql_parser.dialect;
     let mut parsed = state.sql_to_statement(statement, &dialect)?;
