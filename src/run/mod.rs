@@ -1,6 +1,7 @@
 //! Doing: [`Runner::offload`] is the whole story in one function.
 
 mod aggregates;
+mod difference;
 mod event;
 mod identifier;
 mod interrupt;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
+pub use difference::Changes;
 pub use event::{Event, Unwatched, Watcher};
 pub(crate) use identifier::plan as plan_statement;
 pub use interrupt::{Interrupt, Trigger};

@@ -213,23 +213,31 @@ impl Session {
     /// # Errors
     /// Kind NotFound with the nearest name, and those of the files.
     pub async fn named(&self, name: &str) -> Result<OffloadSpec> {
-        let project = self.project()?;
-        if let Some(defined) = project.find(name) {
-            return Ok(defined.spec.clone());
+        if let Some(spec) = self.defined(name)? {
+            return Ok(spec);
+        }
+        if let Ok(target) = TableName::parse(name) {
+            return Ok(self.recorded(&target).await?.spec().clone());
+        }
+        let (project, applied) = (self.project()?, self.memory().look()?.definitions()?);
+        let applied = applied.iter().map(|definition| definition.name.as_str());
+        Err(unknown(name, applied.chain(project.names())))
+    }
+
+    /// An offload of this name, as the project's files define it or as it was applied last.
+    ///
+    /// # Errors
+    /// Those of the files and of the repository.
+    pub fn defined(&self, name: &str) -> Result<Option<OffloadSpec>> {
+        if let Some(defined) = self.project()?.find(name) {
+            return Ok(Some(defined.spec.clone()));
         }
         let applied = self.memory().look()?.definitions()?;
-        let names = || applied.iter().map(|definition| definition.name.as_str());
-        if let Some(found) = pick(name, names()) {
-            let mut applied = applied.iter();
-            let found = applied.find(|definition| definition.name == found);
-            return found
-                .map(|definition| definition.spec.clone())
-                .ok_or_else(|| Error::internal("An offload is gone"));
-        }
-        match TableName::parse(name) {
-            Ok(target) => Ok(self.recorded(&target).await?.spec().clone()),
-            Err(_) => Err(unknown(name, names().chain(project.names()))),
-        }
+        let names = applied.iter().map(|definition| definition.name.as_str());
+        let found = pick(name, names);
+        let applied = applied.iter();
+        let mut named = applied.filter(|definition| Some(definition.name.as_str()) == found);
+        Ok(named.next().map(|definition| definition.spec.clone()))
     }
 
     /// An offload ready to run: what it leaves open is as `SET goe.…` says, else as configured.

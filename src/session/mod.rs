@@ -25,7 +25,7 @@ use crate::frontend::OpenOptions;
 use crate::offload::{Offload, Plan, Record, Take};
 use crate::repository::History;
 use crate::run::{
-    Against, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher, plan_statement,
+    Against, Changes, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher, plan_statement,
 };
 use crate::schema::TableName;
 use crate::systems::Connections;
@@ -108,6 +108,16 @@ impl Session {
     pub async fn plan(&self, offload: &Offload, take: &Take) -> Result<Plan> {
         self.runner(offload, Arc::new(Unwatched), Interrupt::never())?
             .plan(offload, take)
+            .await
+    }
+
+    /// What has changed since an offload's target was filled last; nothing is written.
+    ///
+    /// # Errors
+    /// As [`Runner::changes`].
+    pub async fn changes(&self, offload: &Offload) -> Result<Changes> {
+        self.runner(offload, Arc::new(Unwatched), Interrupt::never())?
+            .changes(offload)
             .await
     }
 

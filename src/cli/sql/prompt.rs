@@ -75,6 +75,23 @@ const KEYWORDS: &[&str] = &[
     "DESC",
     "OVER",
     "PARTITION BY",
+    "CREATE OFFLOAD",
+    "CREATE CONNECTION",
+    "EXPLAIN OFFLOAD",
+    "PREVIEW OFFLOAD",
+    "RUN OFFLOAD",
+    "VERIFY OFFLOAD",
+    "ALTER OFFLOAD",
+    "DESCRIBE OFFLOAD",
+    "DROP OFFLOAD",
+    "SHOW OFFLOADS",
+    "SHOW CONNECTIONS",
+    "SHOW RUNS",
+    "PARTITIONED BY",
+    "CLUSTERED BY",
+    "INCREMENTAL BY",
+    "UNTIL",
+    "INSERT INTO",
 ];
 
 const HELP: &str = "End a statement with a semicolon. Tab completes keywords, connections and \

@@ -148,9 +148,11 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A column as it was written: its quotes, if it has any, stay.
+/// A column, or a pattern of columns with `*`, as it was written: its quotes, if any, stay.
 fn column(written: &str) -> String {
-    if written.starts_with('"') && written.len() > 1 && written.ends_with('"') {
+    let quoted = written.starts_with('"') && written.len() > 1 && written.ends_with('"');
+    let pattern = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '*';
+    if quoted || !written.is_empty() && written.chars().all(pattern) {
         written.to_owned()
     } else {
         quote(written)
