@@ -17,6 +17,7 @@ mod preview;
 mod progress;
 mod request;
 mod rows;
+mod run;
 mod screen;
 mod signals;
 mod sql;
@@ -52,7 +53,7 @@ const STACK_BYTES: usize = 8 << 20;
 )]
 #[command(
     after_help = "Start with:  goe demo\nMore help:   goe help COMMAND, goe help connections, \
-                        goe help exit-codes"
+                        goe help statements, goe help exit-codes"
 )]
 struct Cli {
     #[command(flatten)]
@@ -96,6 +97,7 @@ enum Command {
     Preview(preview::Preview),
     Plan(plan::Plan),
     Offload(offload::Offload),
+    Run(run::Run),
     Verify(verify::Verify),
     History(history::History),
     Clean(clean::Clean),
@@ -180,6 +182,7 @@ async fn dispatch(command: Command, context: &Context) -> Done {
         // These stop in their own way.
         Command::Demo(demo) => demo.run(context).await,
         Command::Offload(offload) => offload.run(context).await,
+        Command::Run(run) => run.run(context).await,
         Command::Verify(verify) => verify.run(context).await,
         Command::Sql(sql) => sql.run(context).await,
         Command::Connect(connect) => stoppable(context, connect.run(context)).await,

@@ -15,10 +15,12 @@ use crate::session::Session;
 
 /// Show rows after every cast, as the target would hold them
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  goe preview shop.main.orders\n  \
+#[command(
+    after_help = "Examples:\n  goe preview shop.main.orders\n  goe preview sales   an offload by its name\n  \
     goe preview shop.main.orders --to lake.tpch.orders \\\n      \
     --select 'o_orderkey, CAST(o_totalprice AS DECIMAL(18, 2)) AS price' --limit 5\n\n\
-    Nothing is written. Without --to, rows are shown as the source has them.")]
+    Nothing is written. Without --to, rows are shown as the source has them."
+)]
 pub(super) struct Preview {
     #[command(flatten)]
     request: Request,
@@ -30,10 +32,10 @@ pub(super) struct Preview {
 impl Preview {
     pub(super) async fn run(self, context: &Context) -> Done {
         let session = context.session()?;
-        let batches = match self.request.query(session.config())? {
+        let batches = match self.request.query(&session)? {
             Some(query) => self.select(&session, &query).await?,
             None => {
-                let offload = self.request.offload(session.config())?;
+                let offload = self.request.meant(&session)?;
                 session.preview(&offload, &Take::New, self.limit).await?
             }
         };

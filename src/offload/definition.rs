@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::statement::{PlainSelect, plain_select};
 use crate::config::redact;
 use crate::error::{Error, Result};
 use crate::schema::TableName;
@@ -34,6 +35,9 @@ pub struct OffloadSpec {
     /// What the target is partitioned by: `month(sold_at)`, `date_trunc('month', sold_at)`, `region`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub partition_by: Vec<String>,
+    /// The columns by which rows that are read together lie together in the target.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cluster_by: Vec<String>,
     /// The column whose greater values are new.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incremental_by: Option<String>,
@@ -210,6 +214,7 @@ pub struct Offload {
     spec: OffloadSpec,
     name: String,
     query: String,
+    source: Option<TableName>,
     target: TableName,
     partition_by: Vec<PartitionBy>,
 }
@@ -241,37 +246,53 @@ impl OffloadSpec {
         }
         let partition_by: Result<Vec<PartitionBy>> =
             self.partition_by.iter().map(|text| text.parse()).collect();
+        let (query, source) = self.query()?;
         Ok(Offload {
             name: self.name.clone().unwrap_or_else(|| target.to_string()),
-            query: self.query()?,
+            query,
+            source,
             target,
             partition_by: partition_by?,
             spec: self.clone(),
         })
     }
 
-    fn query(&self) -> Result<String> {
+    /// The SELECT, in one form for all who mean the same, and the only table that it reads.
+    fn query(&self) -> Result<(String, Option<TableName>)> {
         match (&self.query, &self.from) {
             (Some(query), None) if self.select.is_none() && self.filter.is_none() => {
-                Ok(query.clone())
+                match plain_select(query) {
+                    Some(PlainSelect { from, list, filter }) => {
+                        select_from(from, &list, filter.as_deref())
+                    }
+                    None => Ok((query.clone(), None)),
+                }
             }
             (None, Some(from)) => {
-                let from = TableName::parse(from)?;
-                refuse_password(&from)?;
-                let quoted = [&from.connection, &from.schema, &from.table]
-                    .map(|part| format!("\"{}\"", part.replace('"', "\"\"")));
                 let list = self.select.as_deref().unwrap_or("*");
-                let filter = match &self.filter {
-                    // A line break ends a comment that the condition may end with.
-                    Some(filter) => format!(" WHERE ({filter}\n)"),
-                    None => String::new(),
-                };
-                Ok(format!("SELECT {list} FROM {}{filter}", quoted.join(".")))
+                select_from(TableName::parse(from)?, list, self.filter.as_deref())
             }
             _ => Err(Error::usage("An offload names either a table or a query")
                 .hint("give CONNECTION.SCHEMA.TABLE, with --select and --where as needed")),
         }
     }
+}
+
+fn select_from(
+    from: TableName,
+    list: &str,
+    filter: Option<&str>,
+) -> Result<(String, Option<TableName>)> {
+    refuse_password(&from)?;
+    let quoted = [&from.connection, &from.schema, &from.table]
+        .map(|part| format!("\"{}\"", part.replace('"', "\"\"")));
+    let filter = match filter {
+        // A line break ends a comment that the condition may end with.
+        Some(filter) => format!(" WHERE ({filter}\n)"),
+        None => String::new(),
+    };
+    let query = format!("SELECT {list} FROM {}{filter}", quoted.join("."));
+    Ok((query, Some(from)))
 }
 
 /// An offload is remembered, in the history and beside the target; a password must not be.
@@ -309,6 +330,12 @@ impl Offload {
     #[must_use]
     pub fn query(&self) -> &str {
         &self.query
+    }
+
+    /// The only table that it reads, as it was named; `None` for any other query.
+    #[must_use]
+    pub fn source(&self) -> Option<&TableName> {
+        self.source.as_ref()
     }
 
     /// What the target is partitioned by.

@@ -16,6 +16,7 @@ mod plan;
 mod record;
 mod region;
 mod sql_text;
+pub mod statement;
 mod step;
 mod take;
 mod verify;

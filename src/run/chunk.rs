@@ -71,12 +71,8 @@ impl ChunkRun<'_> {
         let publish = self.publish(&manifest, &opened);
         let publish = journal.whole_step(Step::Publish, number, publish);
         let (published, record) = publish.await?;
-        journal.tell(&Event::ChunkPublished {
-            run: journal.run.clone(),
-            chunk: self.number,
-            rows: manifest.rows(),
-            version: published.version.clone(),
-        });
+        let window = self.chunk.rows.to_string();
+        journal.chunk(self.number, &window, &manifest, &published, &proof);
         Ok(Done {
             manifest,
             published,

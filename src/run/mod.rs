@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod chunk;
+mod difference;
 mod event;
 mod identifier;
 mod interrupt;
@@ -17,6 +18,7 @@ use std::time::Instant;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
+pub use difference::Changes;
 pub use event::{Event, Unwatched, Watcher};
 pub(crate) use identifier::plan_statement;
 pub use interrupt::{Interrupt, Trigger};

@@ -300,6 +300,11 @@ pub(super) fn project_coverage(
     project(sides, offload, &rows)
 }
 
+/// The query and the target's shape for every row of the source.
+pub(super) fn project_all(sides: &Sides, offload: &Offload) -> Result<(LogicalPlan, Mapped)> {
+    project(sides, offload, &Region::all())
+}
+
 /// Puts a region's condition right above the scan, where every column of the source is known.
 fn filter_scan(query: LogicalPlan, rows: &Region) -> Result<LogicalPlan> {
     let Some(predicate) = rows.predicate() else {
