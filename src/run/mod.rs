@@ -1,5 +1,6 @@
 //! Doing: [`Runner::offload`] is the whole story in one function.
 
+mod adopt;
 mod aggregates;
 mod chunk;
 mod difference;
