@@ -10,6 +10,7 @@ mod definition;
 mod explain;
 mod mapping;
 mod plan;
+mod predicate_dsl;
 mod record;
 mod step;
 mod take;
@@ -25,6 +26,9 @@ pub use definition::{Offload, OffloadSpec, PartitionBy, Unit, VerifyLevel};
 pub use mapping::{Mapped, PlannedColumn, map_columns};
 pub(crate) use plan::plain;
 pub use plan::{FilterState, Plan, PlannedFilter, Reading};
+pub use predicate_dsl::{
+    DslColumn, DslOperator, DslPredicate, DslValue, is_predicate_dsl, predicate_sql,
+};
 pub use record::{Proof, PublishedChunk, Record};
 pub use step::Step;
 pub use take::Take;
