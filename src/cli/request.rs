@@ -6,9 +6,10 @@ use std::num::NonZeroUsize;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
+use super::window::Window;
 use crate::config::{Config, parse_bytes};
 use crate::error::{Error, Result};
-use crate::offload::{Offload, OffloadSpec, VerifyLevel};
+use crate::offload::{Offload, OffloadSpec, PartitionRequest, VerifyLevel};
 use crate::schema::TableName;
 
 /// What to offload, and how.
@@ -56,9 +57,16 @@ pub(super) struct Request {
     /// A name to find the runs by; the target's by default
     #[arg(long, value_hint = ValueHint::Other)]
     name: Option<String>,
+    #[command(flatten)]
+    window: Window,
 }
 
 impl Request {
+    /// The partitions that the flags mean.
+    pub(super) fn window(&self) -> Result<PartitionRequest> {
+        self.window.request()
+    }
+
     /// The offload that the flags and the configured defaults mean.
     pub(super) fn offload(&self, config: &Config) -> Result<Offload> {
         self.spec(config)?.validate()
@@ -67,7 +75,8 @@ impl Request {
     /// The query that the flags mean where no target is named at all.
     pub(super) fn query(&self, config: &Config) -> Result<Option<String>> {
         let defaults = config.defaults();
-        if self.to.is_some() || defaults.to.is_some() || !self.read_as.is_empty() {
+        let windowed = !self.window()?.is_empty();
+        if windowed || self.to.is_some() || defaults.to.is_some() || !self.read_as.is_empty() {
             return Ok(None);
         }
         let from = complete(&self.from, defaults.from.as_deref());
@@ -83,6 +92,13 @@ impl Request {
     }
 
     fn spec(&self, config: &Config) -> Result<OffloadSpec> {
+        // A flag that nobody follows must not look as if somebody did.
+        if !self.window()?.is_empty() {
+            return Err(
+                Error::unsupported("This build plans no window by partitions")
+                    .hint("say which rows by --where, or by --incremental-by and --until"),
+            );
+        }
         let defaults = config.defaults();
         let from = complete(&self.from, defaults.from.as_deref());
         let configured_level = || defaults.verify.as_deref().map(str::parse).transpose();
@@ -158,7 +174,7 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 /// The parts of a list between commas that stand outside parentheses and quotes.
-fn split_list(text: &str) -> Vec<String> {
+pub(super) fn split_list(text: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut depth = 0_usize;
     let mut quote = None;

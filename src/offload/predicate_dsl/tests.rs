@@ -121,9 +121,11 @@ fn engine() -> SessionContext {
 /// The rows for which SQL is true.
 async fn found(engine: &SessionContext, sql: &str) -> Vec<i32> {
     let query = format!("SELECT num FROM t WHERE {sql} ORDER BY num");
-    let failed = |error| panic!("{query}: {error}");
-    let rows = engine.sql(&query).await.unwrap_or_else(failed);
-    let batches = rows.collect().await.unwrap_or_else(failed);
+    let rows = match engine.sql(&query).await {
+        Ok(rows) => rows.collect().await,
+        Err(error) => Err(error),
+    };
+    let batches = rows.unwrap_or_else(|error| panic!("{query}: {error}"));
     let numbers = |batch: &RecordBatch| {
         batch
             .column(0)
