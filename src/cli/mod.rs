@@ -26,6 +26,7 @@ mod stop;
 mod tables;
 mod types;
 mod verify;
+mod window;
 
 use std::ffi::OsString;
 use std::future::Future;

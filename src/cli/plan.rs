@@ -5,7 +5,6 @@ use clap::Args;
 use super::Context;
 use super::request::Request;
 use super::stop::Done;
-use crate::offload::Take;
 
 /// Show what an offload would do: types, statements, splits, proof
 #[derive(Debug, Args)]
@@ -36,7 +35,7 @@ impl Plan {
                 context.screen.line(changes.to_string().trim_end())
             };
         }
-        let plan = session.plan(&offload, &Take::New).await?;
+        let plan = session.plan(&offload, &self.request.take()?).await?;
         show(context, &plan)
     }
 }

@@ -10,7 +10,6 @@ use super::request::Request;
 use super::rows::Rows;
 use super::stop::Done;
 use crate::error::Result;
-use crate::offload::Take;
 use crate::session::Session;
 
 /// Show rows after every cast, as the target would hold them
@@ -36,7 +35,9 @@ impl Preview {
             Some(query) => self.select(&session, &query).await?,
             None => {
                 let offload = self.request.meant(&session)?;
-                session.preview(&offload, &Take::New, self.limit).await?
+                session
+                    .preview(&offload, &self.request.take()?, self.limit)
+                    .await?
             }
         };
         let mut rows = Rows::new(context.screen);

@@ -68,6 +68,9 @@ pub struct OffloadSpec {
     /// Whether everything in the target is replaced by this run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reset: bool,
+    /// Whether a target that has a record and no rows any more is filled anew.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reuse: bool,
 }
 
 /// How both sides are proved equal before anyone sees the rows.

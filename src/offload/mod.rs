@@ -13,6 +13,7 @@ mod explain;
 mod mapping;
 mod names;
 mod plan;
+mod predicate_dsl;
 mod record;
 mod region;
 mod sql_text;
@@ -33,6 +34,10 @@ pub use mapping::{Mapped, PlannedColumn, map_columns};
 pub(crate) use names::name_columns;
 pub(crate) use plan::plain;
 pub use plan::{FilterState, Plan, PlannedChunk, PlannedFilter, Reading};
+pub use plan::{FilterState, Plan, PlannedFilter, Reading};
+pub use predicate_dsl::{
+    DslColumn, DslOperator, DslPredicate, DslValue, is_predicate_dsl, predicate_sql,
+};
 pub(crate) use record::FORMAT;
 pub use record::{Proof, PublishedChunk, Record};
 pub use region::Region;

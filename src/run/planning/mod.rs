@@ -81,7 +81,7 @@ pub(super) async fn decide(
     take: &Take,
 ) -> Result<Plan> {
     let prior = prior_record(sides, offload)?;
-    let continued = prior.as_ref().filter(|_| !offload.spec().reset);
+    let continued = prior.as_ref().filter(|_| !anew(offload));
     let Decision {
         window,
         units,
@@ -139,7 +139,7 @@ async fn mode(
     window: &Window,
     mapped: &Mapped,
 ) -> Result<Mode> {
-    if offload.spec().reset && sides.existing.is_some() {
+    if anew(offload) && sides.existing.is_some() {
         return Ok(Mode::ReplaceAll);
     }
     match (take, &window.replaces) {
@@ -234,6 +234,35 @@ pub(super) fn does_not_fit(offload: &Offload, differences: &[String]) -> Error {
     .hint("cast or rename the columns in --select, or choose another target")
 }
 
+/// Whether what the target holds, and has covered, counts for nothing.
+fn anew(offload: &Offload) -> bool {
+    offload.spec().reset || offload.spec().reuse
+}
+
+/// A target whose rows something else removed is filled anew only when somebody says so, and one
+/// that has rows never without saying that they go.
+fn check_emptied(offload: &Offload, existing: &TargetTable, record: &Record) -> Result<()> {
+    let target = offload.target();
+    let emptied = existing.rows == Some(0) && record.rows > 0;
+    if offload.spec().reuse && !emptied {
+        return Err(Error::usage(format!(
+            "Target {target} is not empty: it can't be filled anew"
+        ))
+        .hint("leave --reuse-backend-table out; --reset replaces all rows"));
+    }
+    if emptied && !anew(offload) {
+        return Err(Error::new(
+            ErrorKind::AlreadyExists,
+            format!(
+                "Target {target} is empty, and its record has {} rows",
+                record.rows
+            ),
+        )
+        .hint("fill it anew with --reuse-backend-table"));
+    }
+    Ok(())
+}
+
 /// The record that the target holds, if this offload may go on from it.
 fn prior_record(sides: &Sides, offload: &Offload) -> Result<Option<Record>> {
     let Some(existing) = &sides.existing else {
@@ -252,7 +281,8 @@ fn prior_record(sides: &Sides, offload: &Offload) -> Result<Option<Record>> {
         .hint(reset)),
         Some(stored) => {
             let record = Record::read(&stored.body)?;
-            if record.fingerprint != offload.fingerprint() && !offload.spec().reset {
+            check_emptied(offload, existing, &record)?;
+            if record.fingerprint != offload.fingerprint() && !anew(offload) {
                 return Err(Error::new(
                     ErrorKind::AlreadyExists,
                     format!("Target {} is filled by another offload", offload.target()),
@@ -282,7 +312,7 @@ fn project(sides: &Sides, offload: &Offload, rows: &Region) -> Result<(LogicalPl
         source,
         sides.backend.facts(),
         sides.backend.types(),
-        sides.existing.as_ref().filter(|_| !offload.spec().reset),
+        sides.existing.as_ref().filter(|_| !anew(offload)),
     )?;
     let projected = LogicalPlanBuilder::from(query)
         .project(mapped.expressions.clone())?
