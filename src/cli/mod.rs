@@ -18,6 +18,7 @@ mod progress;
 mod request;
 mod rows;
 mod screen;
+mod shape;
 mod signals;
 mod sql;
 mod stop;

@@ -11,7 +11,7 @@ use super::rows::Rows;
 use super::stop::Done;
 use crate::error::Result;
 use crate::offload::Take;
-use crate::session::Session;
+use crate::session::{PreviewExtent, Session};
 
 /// Show rows after every cast, as the target would hold them
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ impl Preview {
             Some(query) => self.select(&session, &query).await?,
             None => {
                 let offload = self.request.offload(session.config())?;
-                session.preview(&offload, &Take::New, self.limit).await?
+                session.preview(&offload, &Take::New, PreviewExtent { rows: self.limit, all: false }).await?.rows
             }
         };
         let mut rows = Rows::new(context.screen);

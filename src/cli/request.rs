@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
+use super::shape::Shape;
 use crate::config::{Config, parse_bytes};
 use crate::error::{Error, Result};
 use crate::offload::{Offload, OffloadSpec, VerifyLevel};
@@ -26,8 +27,8 @@ pub(super) struct Request {
     /// These columns and expressions instead of all columns
     #[arg(long, value_name = "SQL")]
     select: Option<String>,
-    /// Partition the target by columns, or by year(), month(), day() of one
-    #[arg(long, value_name = "EXPRESSION")]
+    /// Partition the target by columns, by year(), month(), day() of one, or by truncate(COLUMN, N)
+    #[arg(long, value_name = "EXPRESSION", conflicts_with = "partition_columns")]
     partition_by: Vec<String>,
     /// Remember how far this column was covered; the next run takes only what is beyond
     #[arg(long, value_name = "COLUMN")]
@@ -56,6 +57,8 @@ pub(super) struct Request {
     /// A name to find the runs by; the target's by default
     #[arg(long, value_hint = ValueHint::Other)]
     name: Option<String>,
+    #[command(flatten)]
+    shape: Shape,
 }
 
 impl Request {
@@ -93,11 +96,10 @@ impl Request {
             query: None,
             select: self.select.clone(),
             filter: self.filter.clone(),
-            partition_by: self
-                .partition_by
-                .iter()
-                .flat_map(|text| split_list(text))
-                .collect(),
+            partition_by: match self.partition_by.as_slice() {
+                [] => self.shape.partition_by()?,
+                given => given.iter().flat_map(|text| split_list(text)).collect(),
+            },
             incremental_by: self.incremental_by.clone(),
             until: self.until.clone(),
             read_as: self.read_as.iter().cloned().collect::<BTreeMap<_, _>>(),
@@ -108,6 +110,7 @@ impl Request {
             transport: self.transport.clone(),
             memory: self.memory.or(defaults.memory),
             reset: self.reset,
+            ..self.shape.spec()?
         })
     }
 
@@ -158,7 +161,7 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 /// The parts of a list between commas that stand outside parentheses and quotes.
-fn split_list(text: &str) -> Vec<String> {
+pub(super) fn split_list(text: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut depth = 0_usize;
     let mut quote = None;

@@ -4,23 +4,42 @@
 //! [`OffloadSpec`] (as written) becomes [`Offload`] (valid alone) becomes [`Plan`] (valid against
 //! both systems); [`Record`] is what a target remembers.
 
+mod allowance;
 mod checked_cast;
 mod definition;
 mod explain;
+mod failed_cast;
+mod made_column;
 mod mapping;
+mod partition_by;
+mod pattern;
 mod plan;
+mod preview;
+mod pruning;
 mod record;
+mod schema_change;
+mod shape;
 mod step;
 mod take;
+mod transform;
 mod verify;
 mod window;
 
+pub use allowance::Allowances;
 pub use checked_cast::check_casts;
-pub use definition::{Offload, OffloadSpec, PartitionBy, Unit, VerifyLevel};
+pub use definition::{Offload, OffloadSpec, VerifyLevel};
+pub use failed_cast::FailedCast;
+pub(crate) use failed_cast::{FailedCasts, watch_casts};
 pub use mapping::{Mapped, PlannedColumn, map_columns};
+pub use partition_by::{PartitionBy, Transform, Unit};
+pub use pattern::ColumnPattern;
 pub(crate) use plan::plain;
 pub use plan::{FilterState, Plan, PlannedFilter, Reading};
+pub use preview::{ColumnPreview, Preview, PreviewBuilder};
+pub use pruning::{PartitionColumn, prune};
 pub use record::{Proof, PublishedChunk, Record};
+pub use schema_change::{SchemaChange, schema_changes};
+pub use shape::{NotNullPropagation, OnSchemaChange, TypeOverride};
 pub use step::Step;
 pub use take::Take;
 pub use verify::{Difference, compare};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use datafusion::logical_expr::LogicalPlan;
 use serde::Serialize;
 
-use super::{Offload, PlannedColumn, Record, Window};
+use super::checked_cast::changed_values;
+use super::{Offload, PlannedColumn, Record, SchemaChange, Window};
 use crate::backend::{Change, Mode, TargetDefinition, TargetTable};
 use crate::frontend::Source;
 use crate::schema::{Fidelity, TableName};
@@ -29,6 +30,10 @@ pub struct Plan {
     pub(crate) prior: Option<Record>,
     /// Whether rows are sorted by partition before they are written.
     pub(crate) sorted: bool,
+    /// The columns that files are sorted by inside.
+    pub(crate) cluster_columns: Vec<String>,
+    /// How the SELECT differs from the target that is there.
+    pub(crate) schema_changes: Vec<SchemaChange>,
     pub(crate) statements: Vec<String>,
     pub(crate) notes: Vec<String>,
     /// Why there is nothing to do.
@@ -108,6 +113,26 @@ impl Plan {
     #[must_use]
     pub fn statements(&self) -> &[String] {
         &self.statements
+    }
+
+    /// How the SELECT differs from the target that is there, if it is.
+    #[must_use]
+    pub fn schema_changes(&self) -> &[SchemaChange] {
+        &self.schema_changes
+    }
+
+    /// The columns that files are sorted by inside, in their order.
+    #[must_use]
+    pub fn cluster_columns(&self) -> &[String] {
+        &self.cluster_columns
+    }
+
+    /// How many values casts have changed so far because the offload allows it, a sentence each.
+    ///
+    /// # Errors
+    /// Those of the engine's own tree walk.
+    pub fn changed_values(&self) -> crate::error::Result<Vec<String>> {
+        changed_values(&self.query)
     }
 
     /// Why there is nothing to do, if so.

@@ -109,6 +109,9 @@ impl Runner {
         let prepared = journal.step(Step::Prepare, None, prepared).await?;
         let manifest = self.stage(journal, backend, &plan, prepared.rows.clone());
         let manifest = journal.step(Step::Stage, chunk, manifest).await?;
+        for changed in plan.changed_values()? {
+            journal.note(changed);
+        }
         let load = backend.load(&plan.definition, &manifest);
         journal.step(Step::Load, chunk, load).await?;
         let proof = self.prove(&plan, &manifest, &prepared, backend);
@@ -193,7 +196,8 @@ impl Runner {
             manifest: format!("{}-{CHUNK:04}", journal.run),
             place: backend.staging(&name.schema, &name.table)?,
             schema,
-            partition_columns: positions(&plan.definition),
+            partition_columns: positions(&plan.definition, &plan.definition.partition_columns),
+            sort_columns: positions(&plan.definition, &plan.cluster_columns),
             partition_columns_in_files: backend.facts().partition_columns_in_files,
             sorted: plan.sorted,
             file_bytes: backend.facts().file_bytes,
@@ -361,7 +365,8 @@ impl Runner {
                 let (query, mapped) =
                     planning::project_coverage(&sides, &offload, &record.coverage)?;
                 let definition = mapped.definition;
-                let (schema, positions) = (definition.schema(), positions(&definition));
+                let positions = positions(&definition, &definition.partition_columns);
+                let schema = definition.schema();
                 let sums = proof::hash_query(&self.engine, &query, schema, positions).await?;
                 (definition, sums)
             }
@@ -435,16 +440,12 @@ fn record(plan: &Plan, manifest: &Manifest, prepared: &Prepared) -> Record {
     )
 }
 
-fn positions(definition: &TargetDefinition) -> Vec<usize> {
+fn positions(definition: &TargetDefinition, names: &[String]) -> Vec<usize> {
     let position = |name: &String| {
         definition
             .columns
             .iter()
             .position(|column| column.name == *name)
     };
-    definition
-        .partition_columns
-        .iter()
-        .filter_map(position)
-        .collect()
+    names.iter().filter_map(position).collect()
 }

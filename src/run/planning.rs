@@ -18,8 +18,8 @@ use crate::frontend::{
     frontend_table,
 };
 use crate::offload::{
-    Coverage, FilterState, Limit, Mapped, Offload, Plan, PlannedFilter, Reading, Record, Take,
-    Unit, Window, check_casts, map_columns, plain,
+    Coverage, FilterState, Limit, Mapped, Offload, PartitionBy, Plan, PlannedFilter, Reading,
+    Record, Take, Window, check_casts, map_columns, plain,
 };
 use crate::schema::{Column, pick};
 
@@ -38,7 +38,7 @@ pub(super) async fn describe(
     offload: &Offload,
 ) -> Result<Sides> {
     let target = offload.target();
-    let query = check_casts(select(engine, offload.query()).await?)?;
+    let query = check_casts(select(engine, offload.query()).await?, offload.allowances())?;
     let tables = frontend_tables(&query)?;
     let existing = backend.describe(&target.schema, &target.table).await?;
     Ok(Sides {
@@ -90,7 +90,8 @@ pub(super) async fn decide(
         nothing,
         mut notes,
     } = decide_window(engine, sides, offload, prior.as_ref()).await?;
-    let (query, mapped) = project(sides, offload, &window)?;
+    let (query, mapped) = project(sides, offload, &window, true)?;
+    notes.extend(offload.allowances().words());
     let change = Change::between(sides.existing.as_ref(), &mapped.definition)
         .map_err(|differences| does_not_fit(offload, &differences))?;
     let readings = readings(engine, &query, &sides.tables).await?;
@@ -114,6 +115,8 @@ pub(super) async fn decide(
         readings,
         definition: mapped.definition,
         columns: mapped.columns,
+        cluster_columns: mapped.cluster_columns,
+        schema_changes: mapped.changes,
         existing: sides.existing.clone(),
         change,
         mode: if replaces {
@@ -132,10 +135,7 @@ pub(super) async fn decide(
 /// Days and values may be many, months and years are few. A source that fits the memory is
 /// collected there, however many its partitions.
 fn sorts(offload: &Offload, readings: &[Reading]) -> bool {
-    let many = offload
-        .partition_by()
-        .iter()
-        .any(|by| matches!(by.unit, None | Some(Unit::Day)));
+    let many = offload.partition_by().iter().any(PartitionBy::may_be_many);
     let bytes: Option<u64> = readings.iter().map(|reading| reading.bytes).sum();
     many && bytes.is_none_or(|bytes| bytes > offload.memory() as u64 / 4)
 }
@@ -361,21 +361,30 @@ async fn greatest(source: &Arc<dyn Source>, column: &Column) -> Result<Option<Li
     }))
 }
 
-/// The rows of a window as the target holds them.
-fn project(sides: &Sides, offload: &Offload, window: &Window) -> Result<(LogicalPlan, Mapped)> {
+/// The rows of a window as the target holds them; `whole` with all columns that the target has.
+fn project(
+    sides: &Sides,
+    offload: &Offload,
+    window: &Window,
+    whole: bool,
+) -> Result<(LogicalPlan, Mapped)> {
     let source = match sides.tables.as_slice() {
         [table] => Some(table.source().table()),
         _ => None,
     };
     let query = filter_scan(sides.query.clone(), window)?;
-    let mapped = map_columns(
+    let existing = sides.existing.as_ref().filter(|_| !offload.spec().reset);
+    let mut mapped = map_columns(
         offload,
         &query,
         source,
         sides.backend.facts(),
         sides.backend.types(),
-        sides.existing.as_ref().filter(|_| !offload.spec().reset),
+        existing,
     )?;
+    if let Some(existing) = existing.filter(|_| whole) {
+        mapped = mapped.with_all_of(existing);
+    }
     let projected = LogicalPlanBuilder::from(query)
         .project(mapped.expressions.clone())?
         .build()?;
@@ -401,7 +410,7 @@ pub(super) fn project_coverage(
                 .ok_or_else(|| Error::internal("A limit is gone"))?,
         },
     };
-    project(sides, offload, &window)
+    project(sides, offload, &window, false)
 }
 
 /// Puts the window's condition right above the scan, where every column of the source is known.

@@ -7,10 +7,10 @@ mod catalog;
 mod engine;
 mod identifier;
 mod knowledge;
+mod preview;
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use datafusion::prelude::{DataFrame, SessionContext};
 use tokio::sync::OnceCell;
 
@@ -23,6 +23,8 @@ use crate::repository::{History, Repository};
 use crate::run::{Against, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher};
 use crate::schema::TableName;
 use crate::systems::Connections;
+
+pub use preview::PreviewExtent;
 
 /// A configuration at work. Cheap to clone.
 #[derive(Clone)]
@@ -96,26 +98,6 @@ impl Session {
         self.runner(offload, Arc::new(Unwatched), Interrupt::never())?
             .plan(offload, take)
             .await
-    }
-
-    /// The first rows of an offload, as the target would hold them. Always at least one batch.
-    ///
-    /// # Errors
-    /// As [`Session::plan`], and every value among them that can't be kept.
-    pub async fn preview(
-        &self,
-        offload: &Offload,
-        take: &Take,
-        limit: usize,
-    ) -> Result<Vec<RecordBatch>> {
-        let runner = self.runner(offload, Arc::new(Unwatched), Interrupt::never())?;
-        let plan = runner.plan(offload, take).await?;
-        let rows = DataFrame::new(runner.engine.state(), plan.rows().clone());
-        let mut batches = rows.limit(0, Some(limit))?.collect().await?;
-        if batches.is_empty() {
-            batches.push(RecordBatch::new_empty(plan.schema()));
-        }
-        Ok(batches)
     }
 
     /// Runs an offload.

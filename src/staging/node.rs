@@ -135,17 +135,15 @@ impl ExtensionPlanner for StagePlanner {
     }
 }
 
-/// The input, each worker's rows sorted by partition where the stage asks for it; what does not fit
-/// the engine's memory is spilled.
+/// The input, each worker's rows sorted as the stage asks for it; what does not fit the engine's
+/// memory is spilled.
 fn sorted(input: Arc<dyn ExecutionPlan>, spec: &StageSpec) -> Arc<dyn ExecutionPlan> {
-    let by = spec.partition_columns.iter().map(|&i| {
+    let by = spec.order().into_iter().map(|i| {
         PhysicalSortExpr::new_default(Arc::new(Column::new(spec.schema.field(i).name(), i)))
     });
     match LexOrdering::new(by) {
-        Some(order) if spec.sorted => {
-            Arc::new(SortExec::new(order, input).with_preserve_partitioning(true))
-        }
-        _ => input,
+        Some(order) => Arc::new(SortExec::new(order, input).with_preserve_partitioning(true)),
+        None => input,
     }
 }
 
