@@ -70,7 +70,8 @@ impl Request {
     /// The query that the flags mean where no target is named at all.
     pub(super) fn query(&self, config: &Config) -> Result<Option<String>> {
         let defaults = config.defaults();
-        if self.to.is_some() || defaults.to.is_some() || !self.read_as.is_empty() {
+        let shaped = !self.read_as.is_empty() || !self.shape.is_empty();
+        if self.to.is_some() || defaults.to.is_some() || shaped {
             return Ok(None);
         }
         let from = complete(&self.from, defaults.from.as_deref());

@@ -6,12 +6,16 @@ use clap::Args;
 
 use super::request::split_list;
 use crate::error::{Error, Result};
-use crate::offload::{ColumnPattern, NotNullPropagation, OffloadSpec, OnSchemaChange, TypeOverride};
+use crate::offload::{
+    ColumnPattern, NotNullPropagation, OffloadSpec, OnSchemaChange, TypeOverride,
+};
 use crate::schema::CanonicalType;
 
 /// COLUMNS are names or patterns with `*`, separated by commas.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Shape of the target (COLUMNS: names or patterns with *, such as id,amount_*)")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(
+    next_help_heading = "Shape of the target (COLUMNS: names or patterns with *, such as id,amount_*)"
+)]
 pub(super) struct Shape {
     /// Make these columns integers of 1 byte; each value is checked
     #[arg(long = "integer-1-columns", value_name = "COLUMNS")]
@@ -98,13 +102,22 @@ impl Shape {
         })
     }
 
+    /// Whether it says nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// What --partition-columns and --partition-granularity mean.
     pub(super) fn partition_by(&self) -> Result<Vec<String>> {
         let columns = all(&self.partition_columns);
         let granularities: Vec<String> = match self.partition_granularity.as_slice() {
             [] => columns.iter().map(|_| String::new()).collect(),
             // An empty part says nothing of its column.
-            given => given.join(",").split(',').map(|part| part.trim().to_owned()).collect(),
+            given => given
+                .join(",")
+                .split(',')
+                .map(|part| part.trim().to_owned())
+                .collect(),
         };
         if columns.len() != granularities.len() {
             return Err(Error::usage(format!(
@@ -115,7 +128,9 @@ impl Shape {
             .hint("give one for each column, in their order: --partition-granularity M,1000"));
         }
         let pairs = columns.iter().zip(&granularities);
-        pairs.map(|(column, granularity)| partition(column, granularity)).collect()
+        pairs
+            .map(|(column, granularity)| partition(column, granularity))
+            .collect()
     }
 
     fn types(&self) -> Result<BTreeMap<String, String>> {
@@ -149,7 +164,9 @@ impl Shape {
                 lists.len(),
                 digits.len()
             ))
-            .hint("say both for each type: --decimal-columns 'amount_*' --decimal-columns-type 18,2"));
+            .hint(
+                "say both for each type: --decimal-columns 'amount_*' --decimal-columns-type 18,2",
+            ));
         }
         for (columns, digits) in lists.iter().zip(digits) {
             types.add(split_list(columns), TypeOverride::To(decimal(digits)?))?;
@@ -252,21 +269,39 @@ mod tests {
                 ("id", "INTEGER_4"),
             ]
         );
-        assert_eq!((spec.not_null, spec.cluster_by), (vec!["id".to_owned()], vec!["b".to_owned(), "a".to_owned()]));
+        assert_eq!(
+            (spec.not_null, spec.cluster_by),
+            (vec!["id".to_owned()], vec!["b".to_owned(), "a".to_owned()])
+        );
         assert_eq!(spec.on_schema_change, OnSchemaChange::Ignore);
         assert_eq!(spec.not_null_propagation, NotNullPropagation::None);
         assert!(spec.allow_decimal_scale_rounding && !spec.allow_floating_point_conversions);
-        assert_eq!(shape("--sort-columns NONE").spec().unwrap(), OffloadSpec::default());
+        assert_eq!(
+            shape("--sort-columns NONE").spec().unwrap(),
+            OffloadSpec::default()
+        );
     }
 
     #[test]
     fn what_does_not_fit_together_is_refused_by_name() {
         let cases = [
             ("--decimal-columns a", "Unbalanced --decimal-columns"),
-            ("--decimal-columns a --decimal-columns-type 2,18", "precision,scale"),
-            ("--decimal-columns a --decimal-columns-type 77,0", "precision,scale"),
-            ("--integer-1-columns a --double-columns a", "--integer-1-columns says INTEGER_1 and --double-columns"),
-            ("--partition-columns a,b --partition-granularity M", "2 --partition-columns and 1"),
+            (
+                "--decimal-columns a --decimal-columns-type 2,18",
+                "precision,scale",
+            ),
+            (
+                "--decimal-columns a --decimal-columns-type 77,0",
+                "precision,scale",
+            ),
+            (
+                "--integer-1-columns a --double-columns a",
+                "--integer-1-columns says INTEGER_1 and --double-columns",
+            ),
+            (
+                "--partition-columns a,b --partition-granularity M",
+                "2 --partition-columns and 1",
+            ),
             ("--partition-columns a*", "is a pattern"),
         ];
         for (line, message) in cases {
@@ -280,18 +315,26 @@ mod tests {
     #[test]
     fn partition_columns_have_their_granularity() {
         let cases: [(&str, &[&str]); 4] = [
-            ("--partition-columns d --partition-granularity m", &["month(d)"]),
+            (
+                "--partition-columns d --partition-granularity m",
+                &["month(d)"],
+            ),
             (
                 "--partition-columns d,id,name --partition-granularity Y,1000,3",
                 &["year(d)", "truncate(id, 1000)", "truncate(name, 3)"],
             ),
-            ("--partition-columns region,d --partition-granularity ,D", &["region", "day(d)"]),
+            (
+                "--partition-columns region,d --partition-granularity ,D",
+                &["region", "day(d)"],
+            ),
             ("--partition-columns region", &["region"]),
         ];
         for (line, expected) in cases {
             assert_eq!(shape(line).partition_by().unwrap(), expected, "{line}");
         }
-        let wrong = shape("--partition-columns a --partition-granularity Q").partition_by().unwrap();
+        let wrong = shape("--partition-columns a --partition-granularity Q")
+            .partition_by()
+            .unwrap();
         assert!(wrong[0].parse::<crate::offload::PartitionBy>().is_err());
     }
 }

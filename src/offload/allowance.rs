@@ -63,11 +63,15 @@ pub(super) fn without_specials(array: &ArrayRef) -> Result<(ArrayRef, u64)> {
     let special: BooleanArray = match array.data_type() {
         DataType::Float32 => {
             let values = array.as_primitive::<Float32Type>().iter();
-            values.map(|v| Some(v.is_some_and(|v| !v.is_finite()))).collect()
+            values
+                .map(|v| Some(v.is_some_and(|v| !v.is_finite())))
+                .collect()
         }
         DataType::Float64 => {
             let values = array.as_primitive::<Float64Type>().iter();
-            values.map(|v| Some(v.is_some_and(|v| !v.is_finite()))).collect()
+            values
+                .map(|v| Some(v.is_some_and(|v| !v.is_finite())))
+                .collect()
         }
         DataType::Utf8 => array.as_string::<i32>().iter().map(is_special).collect(),
         DataType::LargeUtf8 => array.as_string::<i64>().iter().map(is_special).collect(),
@@ -81,9 +85,16 @@ pub(super) fn without_specials(array: &ArrayRef) -> Result<(ArrayRef, u64)> {
 }
 
 fn is_special(text: Option<&str>) -> Option<bool> {
-    let word = text.unwrap_or_default().trim().trim_start_matches(['+', '-']);
+    let word = text
+        .unwrap_or_default()
+        .trim()
+        .trim_start_matches(['+', '-']);
     let words = ["nan", "inf", "infinity"];
-    Some(words.iter().any(|special| word.eq_ignore_ascii_case(special)))
+    Some(
+        words
+            .iter()
+            .any(|special| word.eq_ignore_ascii_case(special)),
+    )
 }
 
 /// The times cut to microseconds, toward the past, and how many of them that changed.
@@ -92,7 +103,11 @@ pub(super) fn cut_nanoseconds(array: &ArrayRef) -> Result<(ArrayRef, u64)> {
         return Ok((Arc::clone(array), 0));
     };
     let finer = |time: i64| time.rem_euclid(1000);
-    let count = times.iter().flatten().filter(|&time| finer(time) != 0).count();
+    let count = times
+        .iter()
+        .flatten()
+        .filter(|&time| finer(time) != 0)
+        .count();
     let cut: TimestampNanosecondArray = times.unary(|time| time.saturating_sub(finer(time)));
     let cut = cut.with_data_type(array.data_type().clone());
     Ok((Arc::new(cut), count as u64))

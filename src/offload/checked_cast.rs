@@ -48,12 +48,7 @@ fn check(expr: Expr, allow: Allowances) -> Transformed<Expr> {
     match expr {
         Expr::Cast(Cast { expr: inner, field }) => {
             let what = inner.to_string();
-            Transformed::yes(checked_cast(
-                *inner,
-                field.data_type().clone(),
-                what,
-                allow,
-            ))
+            Transformed::yes(checked_cast(*inner, field.data_type().clone(), what, allow))
         }
         other => Transformed::no(other),
     }
@@ -85,7 +80,9 @@ pub(super) fn changed_values(plan: &LogicalPlan) -> Result<Vec<String>> {
                     let values = cast.changed.0.load(Ordering::Relaxed);
                     if values > 0 {
                         let (what, to) = (&cast.what, &cast.to);
-                        said.push(format!("{values} values of {what} changed in the cast to {to}"));
+                        said.push(format!(
+                            "{values} values of {what} changed in the cast to {to}"
+                        ));
                     }
                 }
                 Ok(TreeNodeRecursion::Continue)
@@ -394,9 +391,18 @@ mod tests {
     /// Each allowance lets its own casts through, and counts what it changed.
     #[test]
     fn what_is_allowed_is_done_and_counted() {
-        let rounding = Allowances { rounding: true, ..Allowances::default() };
-        let floats = Allowances { floats: true, ..Allowances::default() };
-        let nanoseconds = Allowances { nanoseconds: true, ..Allowances::default() };
+        let rounding = Allowances {
+            rounding: true,
+            ..Allowances::default()
+        };
+        let floats = Allowances {
+            floats: true,
+            ..Allowances::default()
+        };
+        let nanoseconds = Allowances {
+            nanoseconds: true,
+            ..Allowances::default()
+        };
         let texts = |values: Vec<&str>| -> ArrayRef { Arc::new(StringArray::from(values)) };
         let doubles = |values: Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from(values)) };
         let nanos = |values: Vec<i64>| -> ArrayRef {
@@ -442,34 +448,58 @@ mod tests {
                 nanoseconds,
                 nanos(vec![1_999, -1, 2_000]),
                 DataType::Timestamp(TimeUnit::Microsecond, None),
-                &["1970-01-01T00:00:00.000001", "1969-12-31T23:59:59.999999", "1970-01-01T00:00:00.000002"],
+                &[
+                    "1970-01-01T00:00:00.000001",
+                    "1969-12-31T23:59:59.999999",
+                    "1970-01-01T00:00:00.000002",
+                ],
                 2,
             ),
         ];
         for (allow, array, to, expected, changed) in cases {
             let strict = run(Arc::clone(&array), to.clone()).unwrap_err();
             assert_eq!(strict.kind(), ErrorKind::TypeLoss);
-            assert!(strict.hint_text().unwrap().contains("--allow-"), "{strict:#}");
+            assert!(
+                strict.hint_text().unwrap().contains("--allow-"),
+                "{strict:#}"
+            );
             let function = function(to, allow);
             let cast = function.cast(&array).unwrap();
-            let shown: Vec<String> = (0..cast.len()).map(|row| describe_value(&cast, row)).collect();
+            let shown: Vec<String> = (0..cast.len())
+                .map(|row| describe_value(&cast, row))
+                .collect();
             assert_eq!(shown, expected);
-            assert_eq!(function.changed.0.load(Ordering::Relaxed), changed, "{shown:?}");
+            assert_eq!(
+                function.changed.0.load(Ordering::Relaxed),
+                changed,
+                "{shown:?}"
+            );
         }
     }
 
     #[test]
     fn what_is_allowed_is_no_more_than_what_was_said() {
-        let rounding = Allowances { rounding: true, ..Allowances::default() };
+        let rounding = Allowances {
+            rounding: true,
+            ..Allowances::default()
+        };
         let cases: Vec<(ArrayRef, DataType)> = vec![
             (decimals(vec![Some(99_999)], 0), DataType::Decimal128(3, 0)),
             (decimals(vec![Some(9_996)], 3), DataType::Decimal128(3, 2)),
             (decimals(vec![Some(12)], 1), DataType::Int64),
-            (Arc::new(Float64Array::from(vec![f64::NAN])), DataType::Decimal128(3, 0)),
-            (Arc::new(StringArray::from(vec!["NaN"])), DataType::Decimal128(3, 0)),
+            (
+                Arc::new(Float64Array::from(vec![f64::NAN])),
+                DataType::Decimal128(3, 0),
+            ),
+            (
+                Arc::new(StringArray::from(vec!["NaN"])),
+                DataType::Decimal128(3, 0),
+            ),
         ];
         for (array, to) in cases {
-            let error = function(to.clone(), rounding).cast(&array).expect_err(&to.to_string());
+            let error = function(to.clone(), rounding)
+                .cast(&array)
+                .expect_err(&to.to_string());
             assert_eq!(error.kind(), ErrorKind::TypeLoss);
         }
     }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{ArrayRef, new_null_array};
 use arrow::compute::concat;
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 use serde::Serialize;
 
@@ -193,7 +193,10 @@ mod tests {
         let plan = check_casts(plan, Allowances::default()).unwrap();
         let failed = FailedCasts::default();
         let plan = watch_casts(plan, &failed).unwrap();
-        let rows = DataFrame::new(engine.state(), plan).collect().await.unwrap();
+        let rows = DataFrame::new(engine.state(), plan)
+            .collect()
+            .await
+            .unwrap();
         let small = rows[0].column_by_name("small").unwrap();
         let values: Vec<_> = small.as_primitive::<Int8Type>().iter().collect();
         assert_eq!(values, [Some(5), None, None, Some(7)]);

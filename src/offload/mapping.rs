@@ -8,9 +8,7 @@ use datafusion::scalar::ScalarValue;
 use super::checked_cast::checked_cast;
 use super::made_column::partition_column;
 use super::schema_change::refuse_changes;
-use super::{
-    Allowances, Offload, OnSchemaChange, SchemaChange, TypeOverride, schema_changes,
-};
+use super::{Allowances, Offload, OnSchemaChange, SchemaChange, TypeOverride, schema_changes};
 use crate::backend::{BackendFacts, TargetColumn, TargetDefinition, TargetTable};
 use crate::error::{Error, Result};
 use crate::frontend::{SourceTable, TypeMap};
@@ -59,7 +57,12 @@ pub fn map_columns(
     types: &dyn TypeMap,
     existing: Option<&TargetTable>,
 ) -> Result<Mapped> {
-    let names: Vec<&str> = query.schema().fields().iter().map(|f| f.name().as_str()).collect();
+    let names: Vec<&str> = query
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().as_str())
+        .collect();
     let overrides = offload.shape().overrides(&names)?;
     let mapper = Mapper {
         types,
@@ -171,13 +174,21 @@ impl Mapper<'_> {
                 Some(wanted) if asked != given => wanted.option(),
                 _ => "--allow-nanosecond-timestamp-columns",
             };
-            reasons.push(format!("CAST to {canonical} by {option}, each value checked"));
+            reasons.push(format!(
+                "CAST to {canonical} by {option}, each value checked"
+            ));
             let keeps = canonical.holds(given);
-            fidelity = fidelity.max(if keeps { Fidelity::Widening } else { Fidelity::Lossy });
+            fidelity = fidelity.max(if keeps {
+                Fidelity::Widening
+            } else {
+                Fidelity::Lossy
+            });
         } else if let Some(origin) = origin {
             fidelity = fidelity.max(origin.fidelity);
         }
-        let makes_nulls = self.allow.makes_nulls(field.data_type(), &canonical.to_arrow());
+        let makes_nulls = self
+            .allow
+            .makes_nulls(field.data_type(), &canonical.to_arrow());
         Ok(PlannedColumn {
             target: TargetColumn {
                 name: field.name().clone(),
@@ -199,7 +210,10 @@ impl Mapper<'_> {
     fn native(
         &self,
         canonical: CanonicalType,
-    ) -> Result<(CanonicalType, crate::schema::Mapping<crate::frontend::NativeType>)> {
+    ) -> Result<(
+        CanonicalType,
+        crate::schema::Mapping<crate::frontend::NativeType>,
+    )> {
         use CanonicalType as T;
         let mut mapping = self.types.from_canonical(canonical)?;
         let coarser = match canonical {
@@ -303,7 +317,9 @@ impl Mapped {
         let mut given: Vec<_> = columns.zip(std::mem::take(&mut self.expressions)).collect();
         let mut ordered = Vec::new();
         for known in &existing.columns {
-            let position = given.iter().position(|(column, _)| column.target.name == known.name);
+            let position = given
+                .iter()
+                .position(|(column, _)| column.target.name == known.name);
             match position {
                 Some(position) => ordered.push(given.remove(position)),
                 None => ordered.extend(gone(known)),
@@ -356,7 +372,9 @@ fn cluster_columns(offload: &Offload, definition: &TargetDefinition) -> Result<V
     let names: Vec<&str> = definition.columns.iter().map(|c| c.name.as_str()).collect();
     let clustered = offload.shape().clustered(&names)?;
     let names = clustered.into_iter().map(|i| names[i].to_owned());
-    Ok(names.filter(|name| !definition.partition_columns.contains(name)).collect())
+    Ok(names
+        .filter(|name| !definition.partition_columns.contains(name))
+        .collect())
 }
 
 fn check_names(columns: &[PlannedColumn], facts: &BackendFacts) -> Result<()> {

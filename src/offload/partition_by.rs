@@ -150,16 +150,31 @@ mod tests {
             ("month(d)", "month(d)", "goe_part_month_d"),
             ("date_trunc('Year', d)", "year(d)", "goe_part_year_d"),
             ("day(\"a (b)\")", "day(a (b))", "goe_part_day_a (b)"),
-            ("truncate(id, 1000)", "truncate(id, 1000)", "goe_part_1000_id"),
+            (
+                "truncate(id, 1000)",
+                "truncate(id, 1000)",
+                "goe_part_1000_id",
+            ),
             ("TRUNCATE(\"a,b\",3)", "truncate(a,b, 3)", "goe_part_3_a,b"),
         ];
         for (text, shown, made) in cases {
             let by: PartitionBy = text.parse().unwrap();
-            assert_eq!((by.to_string().as_str(), by.target_column().as_str()), (shown, made));
+            assert_eq!(
+                (by.to_string().as_str(), by.target_column().as_str()),
+                (shown, made)
+            );
         }
         let bad = [
-            "", "week(d)", "month(d", "month()", "date_trunc(d)", "truncate(id)",
-            "truncate(id, 0)", "truncate(id, -5)", "truncate(id, 1.5)", "truncate(, 3)",
+            "",
+            "week(d)",
+            "month(d",
+            "month()",
+            "date_trunc(d)",
+            "truncate(id)",
+            "truncate(id, 0)",
+            "truncate(id, -5)",
+            "truncate(id, 1.5)",
+            "truncate(, 3)",
         ];
         for bad in bad {
             assert!(bad.parse::<PartitionBy>().is_err(), "{bad}");

@@ -53,7 +53,9 @@ impl ColumnPattern {
     /// [`crate::ErrorKind::NotFound`] where no column matches, with the nearest name.
     pub fn find(&self, columns: &[&str]) -> Result<Vec<usize>> {
         let those = |matches: &dyn Fn(&str) -> bool| -> Vec<usize> {
-            (0..columns.len()).filter(|&i| matches(columns[i])).collect()
+            (0..columns.len())
+                .filter(|&i| matches(columns[i]))
+                .collect()
         };
         let found = match &self.meant {
             Meant::Exactly(name) => those(&|column| column == name),

@@ -135,6 +135,25 @@ impl Plan {
         changed_values(&self.query)
     }
 
+    /// What would be run on the target, in order, as a script; `made` is the time in its header.
+    #[must_use]
+    pub fn ddl(&self, made: &str) -> String {
+        let line = |text: String| format!("-- {}\n", text.replace(['\n', '\r'], " "));
+        let mut script = line(format!(
+            "Target {} of offload {}",
+            self.offload.target(),
+            self.offload.name()
+        ));
+        script += &line(format!("made {made} by goe {}", env!("CARGO_PKG_VERSION")));
+        if self.statements.is_empty() {
+            script += &line("nothing is to be run: the target has its shape".to_owned());
+        }
+        for statement in &self.statements {
+            script += &format!("\n{statement};\n");
+        }
+        script
+    }
+
     /// Why there is nothing to do, if so.
     #[must_use]
     pub fn nothing_to_do(&self) -> Option<&str> {

@@ -140,6 +140,8 @@ impl PreviewBuilder {
 
 fn all_nullable(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter();
-    let fields: Vec<_> = fields.map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let fields: Vec<_> = fields
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
     Arc::new(Schema::new(fields))
 }

@@ -146,7 +146,11 @@ impl Derivation<'_> {
 
     /// What is said of every partition column that is made of a column. One that is the column
     /// itself needs nothing said.
-    fn each(&self, column: &Column, say: impl Fn(&PartitionColumn) -> Option<Expr>) -> Option<Expr> {
+    fn each(
+        &self,
+        column: &Column,
+        say: impl Fn(&PartitionColumn) -> Option<Expr>,
+    ) -> Option<Expr> {
         let made = self.partitions.iter().filter(|partition| {
             partition.of == column.name && partition.transform != Transform::Identity
         });
@@ -174,7 +178,10 @@ mod tests {
     use std::num::NonZeroU64;
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, AsArray, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+    use arrow::array::{
+        ArrayRef, AsArray, Decimal128Array, Int64Array, RecordBatch, StringArray,
+        TimestampMicrosecondArray,
+    };
     use datafusion::common::DFSchema;
     use datafusion::logical_expr::col;
     use datafusion::prelude::SessionContext;
@@ -200,7 +207,14 @@ mod tests {
         use CanonicalType as T;
         vec![
             made("n", truncate(1000), T::Integer8),
-            made("m", truncate(10), T::Decimal { precision: 12, scale: 2 }),
+            made(
+                "m",
+                truncate(10),
+                T::Decimal {
+                    precision: 12,
+                    scale: 2,
+                },
+            ),
             made("s", truncate(2), T::LargeString),
             made("d", Transform::Time(Unit::Month), T::Timestamp { scale: 6 }),
         ]
@@ -236,15 +250,20 @@ mod tests {
     }
 
     /// The rows, and beside them their partition columns as a run makes them.
-    fn rows(values: &[(Option<i64>, Option<i64>, Option<String>, Option<i64>)]) -> (DFSchema, RecordBatch) {
+    fn rows(
+        values: &[(Option<i64>, Option<i64>, Option<String>, Option<i64>)],
+    ) -> (DFSchema, RecordBatch) {
         let n: ArrayRef = Arc::new(Int64Array::from_iter(values.iter().map(|v| v.0)));
         let m = Decimal128Array::from_iter(values.iter().map(|v| v.1.map(i128::from)));
         let m: ArrayRef = Arc::new(m.with_precision_and_scale(12, 2).unwrap());
         let s: ArrayRef = Arc::new(StringArray::from_iter(values.iter().map(|v| v.2.clone())));
-        let d = TimestampMicrosecondArray::from_iter(values.iter().map(|v| v.3.map(|d| d * 3_600_000_000)));
+        let d = TimestampMicrosecondArray::from_iter(
+            values.iter().map(|v| v.3.map(|d| d * 3_600_000_000)),
+        );
         let d: ArrayRef = Arc::new(d);
         let columns = [("n", n), ("m", m), ("s", s), ("d", d)];
-        let plain = RecordBatch::try_from_iter_with_nullable(columns.map(|(n, a)| (n, a, true))).unwrap();
+        let plain =
+            RecordBatch::try_from_iter_with_nullable(columns.map(|(n, a)| (n, a, true))).unwrap();
         let schema = DFSchema::try_from(plain.schema()).unwrap();
         let mut all: Vec<(String, ArrayRef, bool)> = plain
             .schema()
@@ -254,7 +273,10 @@ mod tests {
             .map(|(field, array)| (field.name().clone(), Arc::clone(array), true))
             .collect();
         for partition in partitions() {
-            let expression = partition.transform.expression(col(&partition.of), partition.canonical, "");
+            let expression =
+                partition
+                    .transform
+                    .expression(col(&partition.of), partition.canonical, "");
             let array = evaluate(expression, &schema, &plain);
             all.push((partition.name, array, true));
         }
@@ -263,8 +285,14 @@ mod tests {
     }
 
     fn evaluate(expression: Expr, schema: &DFSchema, batch: &RecordBatch) -> ArrayRef {
-        let physical = SessionContext::new().create_physical_expr(expression, schema).unwrap();
-        physical.evaluate(batch).unwrap().into_array(batch.num_rows()).unwrap()
+        let physical = SessionContext::new()
+            .create_physical_expr(expression, schema)
+            .unwrap();
+        physical
+            .evaluate(batch)
+            .unwrap()
+            .into_array(batch.num_rows())
+            .unwrap()
     }
 
     fn number() -> impl Strategy<Value = Option<i64>> {
@@ -280,32 +308,55 @@ mod tests {
             number().prop_map(|v| ("n", lit(ScalarValue::Int64(v)))),
             number().prop_map(|v| ("m", lit(ScalarValue::Decimal128(v.map(i128::from), 12, 2)))),
             text().prop_map(|v| ("s", lit(ScalarValue::Utf8(v)))),
-            number().prop_map(|v| ("d", lit(ScalarValue::TimestampMicrosecond(v.map(|d| d * 3_600_000_000), None)))),
+            number().prop_map(|v| (
+                "d",
+                lit(ScalarValue::TimestampMicrosecond(
+                    v.map(|d| d * 3_600_000_000),
+                    None
+                ))
+            )),
         ]
     }
 
     fn comparison() -> impl Strategy<Value = Expr> {
-        let binary = (operand(), 0usize..6, any::<bool>()).prop_map(|((name, value), op, turned)| {
-            let (left, right) = if turned { (value, col(name)) } else { (col(name), value) };
-            match op {
-                0 => left.eq(right),
-                1 => left.not_eq(right),
-                2 => left.lt(right),
-                3 => left.lt_eq(right),
-                4 => left.gt(right),
-                _ => left.gt_eq(right),
-            }
-        });
-        let list = (prop::collection::vec(number(), 1..4), any::<bool>()).prop_map(|(values, negated)| {
-            let values = values.into_iter().map(|v| lit(ScalarValue::Int64(v))).collect();
-            col("n").in_list(values, negated)
-        });
+        let binary =
+            (operand(), 0usize..6, any::<bool>()).prop_map(|((name, value), op, turned)| {
+                let (left, right) = if turned {
+                    (value, col(name))
+                } else {
+                    (col(name), value)
+                };
+                match op {
+                    0 => left.eq(right),
+                    1 => left.not_eq(right),
+                    2 => left.lt(right),
+                    3 => left.lt_eq(right),
+                    4 => left.gt(right),
+                    _ => left.gt_eq(right),
+                }
+            });
+        let list =
+            (prop::collection::vec(number(), 1..4), any::<bool>()).prop_map(|(values, negated)| {
+                let values = values
+                    .into_iter()
+                    .map(|v| lit(ScalarValue::Int64(v)))
+                    .collect();
+                col("n").in_list(values, negated)
+            });
         let between = (number(), number(), any::<bool>()).prop_map(|(low, high, negated)| {
             let (low, high) = (lit(ScalarValue::Int64(low)), lit(ScalarValue::Int64(high)));
-            if negated { col("n").not_between(low, high) } else { col("n").between(low, high) }
+            if negated {
+                col("n").not_between(low, high)
+            } else {
+                col("n").between(low, high)
+            }
         });
         let nulls = (operand(), any::<bool>()).prop_map(|((name, _), negated)| {
-            if negated { col(name).is_not_null() } else { col(name).is_null() }
+            if negated {
+                col(name).is_not_null()
+            } else {
+                col(name).is_null()
+            }
         });
         prop_oneof![5 => binary, 1 => list, 1 => between, 1 => nulls]
     }

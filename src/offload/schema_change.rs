@@ -48,17 +48,21 @@ pub fn schema_changes(target: &TargetTable, columns: &[PlannedColumn]) -> Vec<Sc
         let column = wanted.name.clone();
         match target.columns.iter().find(|known| known.name == column) {
             None => changes.push(SchemaChange::New { column, here }),
-            Some(known)
-                if known.native != wanted.native || wanted.nullable && !known.nullable =>
-            {
+            Some(known) if known.native != wanted.native || wanted.nullable && !known.nullable => {
                 let there = type_text(&known.native, known.nullable);
-                changes.push(SchemaChange::Changed { column, there, here });
+                changes.push(SchemaChange::Changed {
+                    column,
+                    there,
+                    here,
+                });
             }
             Some(_) => {}
         }
     }
     for known in &target.columns {
-        let selected = columns.iter().any(|wanted| wanted.target.name == known.name);
+        let selected = columns
+            .iter()
+            .any(|wanted| wanted.target.name == known.name);
         if !selected && !target.partition_columns.contains(&known.name) {
             changes.push(SchemaChange::Gone {
                 column: known.name.clone(),
@@ -83,7 +87,10 @@ impl fmt::Display for SchemaChange {
                 column,
                 there,
                 here,
-            } => write!(f, "column \"{column}\" is {there} in the target and {here} here"),
+            } => write!(
+                f,
+                "column \"{column}\" is {there} in the target and {here} here"
+            ),
         }
     }
 }
@@ -160,7 +167,12 @@ mod tests {
     #[test]
     fn every_difference_is_named_and_refused_where_none_may_be() {
         let there = |name: &str, native: &str, nullable| {
-            Column::new(name, native, nullable, Mapping::exact(CanonicalType::Integer4))
+            Column::new(
+                name,
+                native,
+                nullable,
+                Mapping::exact(CanonicalType::Integer4),
+            )
         };
         let target = TargetTable {
             name: TableName::new("c", "s", "t"),
@@ -189,7 +201,10 @@ mod tests {
         );
         let refused = refuse_changes(&target.name, &changes, OnSchemaChange::Fail).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
-        assert!(shown.iter().all(|line| refused.message().contains(line)), "{refused}");
+        assert!(
+            shown.iter().all(|line| refused.message().contains(line)),
+            "{refused}"
+        );
         for policy in [OnSchemaChange::Add, OnSchemaChange::Ignore] {
             refuse_changes(&target.name, &changes, policy).unwrap();
         }

@@ -46,11 +46,9 @@ impl TypeOverride {
     pub(super) fn apply(self, column: &str, from: CanonicalType) -> Result<CanonicalType> {
         match self {
             Self::UnicodeString if from.is_text() => Ok(from),
-            Self::UnicodeString => Err(self.refused(
-                format!("{from} is not string based"),
-                column,
-                "VARCHAR",
-            )),
+            Self::UnicodeString => {
+                Err(self.refused(format!("{from} is not string based"), column, "VARCHAR"))
+            }
             Self::To(to) if is_meant(from, to) => Ok(to),
             Self::To(to) => Err(self.refused(format!("{from} -> {to}"), column, sql_name(to))),
         }
@@ -150,8 +148,10 @@ impl FromStr for NotNullPropagation {
         match text.to_ascii_lowercase().as_str() {
             "auto" => Ok(Self::Auto),
             "none" => Ok(Self::None),
-            _ => Err(Error::usage(format!("\"{text}\" is no way to propagate NOT NULL"))
-                .hint("use auto or none")),
+            _ => Err(
+                Error::usage(format!("\"{text}\" is no way to propagate NOT NULL"))
+                    .hint("use auto or none"),
+            ),
         }
     }
 }
@@ -181,8 +181,10 @@ impl FromStr for OnSchemaChange {
             "fail" => Ok(Self::Fail),
             "add" => Ok(Self::Add),
             "ignore" => Ok(Self::Ignore),
-            _ => Err(Error::usage(format!("\"{text}\" says nothing of a changed schema"))
-                .hint("use fail, add or ignore")),
+            _ => Err(
+                Error::usage(format!("\"{text}\" says nothing of a changed schema"))
+                    .hint("use fail, add or ignore"),
+            ),
         }
     }
 }
@@ -200,7 +202,10 @@ impl Shape {
     /// Reads what a spec says.
     pub(super) fn of(spec: &OffloadSpec) -> Result<Self> {
         let patterns = |texts: &[String]| -> Result<Vec<ColumnPattern>> {
-            texts.iter().map(|text| ColumnPattern::parse(text)).collect()
+            texts
+                .iter()
+                .map(|text| ColumnPattern::parse(text))
+                .collect()
         };
         let types = spec
             .types
@@ -228,7 +233,10 @@ impl Shape {
                 }
             }
         }
-        Ok(chosen.into_iter().map(|one| one.map(|(_, to)| to)).collect())
+        Ok(chosen
+            .into_iter()
+            .map(|one| one.map(|(_, to)| to))
+            .collect())
     }
 
     /// Per column whether it may hold NULLs in the target, from whether it may in the source. A
@@ -236,7 +244,10 @@ impl Shape {
     pub(super) fn nullable(&self, columns: &[(&str, bool)]) -> Result<Vec<bool>> {
         let Some(patterns) = &self.not_null else {
             let propagate = self.propagation == NotNullPropagation::Auto;
-            return Ok(columns.iter().map(|(_, nullable)| *nullable || !propagate).collect());
+            return Ok(columns
+                .iter()
+                .map(|(_, nullable)| *nullable || !propagate)
+                .collect());
         };
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         let mut nullable = vec![true; columns.len()];
@@ -296,7 +307,9 @@ mod tests {
 
     fn shape(types: &[(&str, &str)], not_null: &[&str], cluster_by: &[&str]) -> Shape {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        let pairs = types.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
+        let pairs = types
+            .iter()
+            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
         let spec = OffloadSpec {
             types: pairs.collect(),
             not_null: owned(not_null),
@@ -309,7 +322,11 @@ mod tests {
     #[test]
     fn types_are_found_by_pattern_and_two_for_a_column_conflict() {
         let columns = ["id", "amount", "amount_net"];
-        let types = shape(&[("amount*", "decimal(18,2)"), ("ID", "INTEGER_4")], &[], &[]);
+        let types = shape(
+            &[("amount*", "decimal(18,2)"), ("ID", "INTEGER_4")],
+            &[],
+            &[],
+        );
         let found = types.overrides(&columns).unwrap();
         let shown: Vec<String> = found.iter().flatten().map(ToString::to_string).collect();
         assert_eq!(shown, ["INTEGER_4", "DECIMAL(18,2)", "DECIMAL(18,2)"]);
@@ -317,20 +334,31 @@ mod tests {
         let twice = shape(&[("amount", "DOUBLE"), ("a*", "INTEGER_8")], &[], &[]);
         let error = twice.overrides(&columns).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
-        for part in ["Data type conflict", "\"amount\"", "--double-columns", "--integer-8-columns"] {
+        for part in [
+            "Data type conflict",
+            "\"amount\"",
+            "--double-columns",
+            "--integer-8-columns",
+        ] {
             assert!(error.message().contains(part), "{error}");
         }
         let same = shape(&[("amount", "DOUBLE"), ("amount*", "DOUBLE")], &[], &[]);
         assert!(same.overrides(&columns).is_ok());
         let unknown = shape(&[("amuont", "DOUBLE")], &[], &[]);
-        assert_eq!(unknown.overrides(&columns).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(
+            unknown.overrides(&columns).unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
     }
 
     #[test]
     fn a_conversion_is_meant_or_refused_with_the_remedy() {
         use CanonicalType as T;
         let text = T::VariableString { length: None };
-        let decimal = T::Decimal { precision: 15, scale: 2 };
+        let decimal = T::Decimal {
+            precision: 15,
+            scale: 2,
+        };
         let (time, instant) = (T::Timestamp { scale: 6 }, T::TimestampTz { scale: 6 });
         let cases = [
             (decimal, T::Integer1, true),
@@ -357,13 +385,19 @@ mod tests {
                 assert_eq!(error.kind(), ErrorKind::Usage);
                 let start = "Invalid data type conversion for column \"c\": ";
                 assert!(error.message().starts_with(start), "{error}");
-                assert!(error.hint_text().unwrap().contains("CAST(\"c\" AS "), "{error:#}");
+                assert!(
+                    error.hint_text().unwrap().contains("CAST(\"c\" AS "),
+                    "{error:#}"
+                );
             }
         }
         let unicode = TypeOverride::UnicodeString;
         assert_eq!(unicode.apply("c", T::LargeString).unwrap(), T::LargeString);
         let error = unicode.apply("c", T::Date).unwrap_err();
-        assert!(error.message().ends_with("DATE is not string based"), "{error}");
+        assert!(
+            error.message().ends_with("DATE is not string based"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -392,7 +426,12 @@ mod tests {
 
     #[test]
     fn a_type_reads_back() {
-        for text in ["UNICODE_STRING", "INTEGER_38", "DECIMAL(38,10)", "TIMESTAMP_TZ(6)"] {
+        for text in [
+            "UNICODE_STRING",
+            "INTEGER_38",
+            "DECIMAL(38,10)",
+            "TIMESTAMP_TZ(6)",
+        ] {
             assert_eq!(text.parse::<TypeOverride>().unwrap().to_string(), text);
         }
         assert!("NUMERIC".parse::<TypeOverride>().is_err());

@@ -235,7 +235,9 @@ fn whole_numbers(
             let decimals = Decimal128Array::from(values).with_precision_and_scale(38, 0)?;
             Ok(Arc::new(decimals))
         }
-        other => Err(Error::unsupported(format!("No number is truncated to {other}"))),
+        other => Err(Error::unsupported(format!(
+            "No number is truncated to {other}"
+        ))),
     }
 }
 
@@ -274,7 +276,10 @@ mod tests {
     }
 
     /// The value of an expression over one column `v`, by the engine.
-    fn by_engine(array: &ArrayRef, expression: impl FnOnce(&SessionContext, &DFSchema) -> Expr) -> ArrayRef {
+    fn by_engine(
+        array: &ArrayRef,
+        expression: impl FnOnce(&SessionContext, &DFSchema) -> Expr,
+    ) -> ArrayRef {
         let field = Field::new("v", array.data_type().clone(), true);
         let schema = Arc::new(Schema::new(vec![field]));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::clone(array)]).unwrap();
@@ -287,7 +292,9 @@ mod tests {
     }
 
     fn by_sql(array: &ArrayRef, sql: &str) -> ArrayRef {
-        by_engine(array, |engine, schema| engine.parse_sql_expr(sql, schema).unwrap())
+        by_engine(array, |engine, schema| {
+            engine.parse_sql_expr(sql, schema).unwrap()
+        })
     }
 
     /// Value by value, and as a column, the transform is what the SQL says.
@@ -302,14 +309,20 @@ mod tests {
         for row in 0..array.len() {
             let value = ScalarValue::try_from_array(array, row).unwrap();
             let found = transform.value(&value, made).unwrap();
-            assert_eq!(found, ScalarValue::try_from_array(&wanted, row).unwrap(), "{value}");
+            assert_eq!(
+                found,
+                ScalarValue::try_from_array(&wanted, row).unwrap(),
+                "{value}"
+            );
         }
     }
 
     #[test]
     fn numbers_are_floored_exactly() {
         let of = |text: &str, by: u64| {
-            let scale = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+            let scale = text
+                .split_once('.')
+                .map_or(0, |(_, fraction)| fraction.len());
             let units: i128 = text.replace('.', "").parse().unwrap();
             let value = ScalarValue::Decimal128(Some(units), 38, scale as i8);
             let made = width(by).value(&value, CanonicalType::Integer38).unwrap();
@@ -320,8 +333,16 @@ mod tests {
             ("-12345", 10, "-12350"),
             ("12345.12345", 1000, "12000"),
             ("-12399.6", 10, "-12400"),
-            ("1998849133104929799110640.00301078", 1234, "1998849133104929799109602"),
-            ("-0.00000000000000000000000000000000000001", u64::MAX, "-18446744073709551615"),
+            (
+                "1998849133104929799110640.00301078",
+                1234,
+                "1998849133104929799109602",
+            ),
+            (
+                "-0.00000000000000000000000000000000000001",
+                u64::MAX,
+                "-18446744073709551615",
+            ),
         ];
         for (value, by, expected) in cases {
             assert_eq!(of(value, by), expected, "{value} by {by}");
@@ -344,10 +365,31 @@ mod tests {
             (T::Integer1, Some(T::Integer8)),
             (T::Integer8, Some(T::Integer8)),
             (T::Integer38, Some(T::Integer38)),
-            (T::Decimal { precision: 15, scale: 2 }, Some(T::Integer8)),
-            (T::Decimal { precision: 38, scale: 10 }, Some(T::Integer38)),
-            (T::Decimal { precision: 39, scale: 0 }, None),
-            (T::LargeString, Some(T::VariableString { length: Some(1000) })),
+            (
+                T::Decimal {
+                    precision: 15,
+                    scale: 2,
+                },
+                Some(T::Integer8),
+            ),
+            (
+                T::Decimal {
+                    precision: 38,
+                    scale: 10,
+                },
+                Some(T::Integer38),
+            ),
+            (
+                T::Decimal {
+                    precision: 39,
+                    scale: 0,
+                },
+                None,
+            ),
+            (
+                T::LargeString,
+                Some(T::VariableString { length: Some(1000) }),
+            ),
             (T::Double, None),
             (T::Date, None),
             (T::Boolean, None),
