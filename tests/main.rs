@@ -9,6 +9,7 @@ mod independent;
 mod lake;
 mod offload;
 mod project;
+mod shape;
 mod slt;
 mod source;
 mod tidy;
