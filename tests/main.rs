@@ -13,3 +13,4 @@ mod shape;
 mod slt;
 mod source;
 mod tidy;
+mod windows;

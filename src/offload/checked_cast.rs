@@ -5,6 +5,7 @@
 //! result, cast back, must be what it was. ROUND, TRUNC and TRY_CAST say otherwise in so many
 //! words, and so do the offload's [`Allowances`]; what they changed is counted.
 
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,29 +68,36 @@ pub(super) fn checked_cast(expr: Expr, to: DataType, what: String, allow: Allowa
     Arc::new(ScalarUDF::from(function)).call(vec![expr])
 }
 
-/// What the casts of a plan changed so far because the offload allows it, a sentence for each.
+/// What the casts of some plans changed so far because the offload allows it, a sentence for each
+/// column and type.
 ///
 /// # Errors
 /// Those of the engine's own tree walk.
-pub(super) fn changed_values(plan: &LogicalPlan) -> Result<Vec<String>> {
-    let mut said = Vec::new();
-    plan.apply(|node| {
-        node.apply_expressions(|expr| {
-            expr.apply(|part| {
-                if let Some(cast) = CheckedCast::of(part) {
-                    let values = cast.changed.0.load(Ordering::Relaxed);
-                    if values > 0 {
-                        let (what, to) = (&cast.what, &cast.to);
-                        said.push(format!(
-                            "{values} values of {what} changed in the cast to {to}"
-                        ));
+pub(super) fn changed_values<'a>(
+    plans: impl Iterator<Item = &'a LogicalPlan>,
+) -> Result<Vec<String>> {
+    // Plans may share a cast, and so its count.
+    let mut counts: BTreeMap<(String, String), HashMap<*const AtomicU64, u64>> = BTreeMap::new();
+    for plan in plans {
+        plan.apply(|node| {
+            node.apply_expressions(|expr| {
+                expr.apply(|part| {
+                    if let Some(cast) = CheckedCast::of(part) {
+                        let of = counts.entry((cast.what.clone(), cast.to.to_string()));
+                        let changed = cast.changed.0.load(Ordering::Relaxed);
+                        of.or_default()
+                            .insert(Arc::as_ptr(&cast.changed.0), changed);
                     }
-                }
-                Ok(TreeNodeRecursion::Continue)
+                    Ok(TreeNodeRecursion::Continue)
+                })
             })
-        })
-    })?;
-    Ok(said)
+        })?;
+    }
+    let said = counts.into_iter().filter_map(|((what, to), counts)| {
+        let values: u64 = counts.values().sum();
+        (values > 0).then(|| format!("{values} values of {what} changed in the cast to {to}"))
+    });
+    Ok(said.collect())
 }
 
 /// A count that every copy of a plan shares, and that says nothing of what the cast means.

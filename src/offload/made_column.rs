@@ -69,6 +69,7 @@ pub(super) fn partition_column(
             comment: Some(comment(&by, canonical)),
         },
         input: String::new(),
+        cast: false,
         fidelity: Fidelity::Exact,
         reasons: vec![format!(
             "made by goe, since {} partitions by columns",

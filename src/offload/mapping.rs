@@ -22,6 +22,8 @@ pub struct PlannedColumn {
     /// The type of what the SELECT gives, the source's own text where it comes from there; empty
     /// for a column that goe makes.
     pub input: String,
+    /// Whether what the SELECT gives is cast to another type by the offload's options.
+    pub cast: bool,
     /// The worse of both ways, from the source and into the target.
     pub fidelity: Fidelity,
     /// Why it is not exact.
@@ -199,6 +201,7 @@ impl Mapper<'_> {
                 nullable: field.is_nullable() || casts && makes_nulls,
                 comment: origin.and_then(|column| column.comment.clone()),
             },
+            cast: casts,
             input: native.cloned().unwrap_or_else(|| given.to_string()),
             fidelity,
             reasons,
@@ -341,6 +344,7 @@ fn take_type(column: &mut PlannedColumn, known: &Column) {
         target.canonical
     ));
     column.fidelity = Fidelity::Lossy;
+    column.cast = true;
     target.canonical = known.canonical;
     target.stored = known.canonical;
     target.native = known.native.clone();
@@ -361,6 +365,7 @@ fn gone(known: &Column) -> Option<(PlannedColumn, Expr)> {
             comment: known.comment.clone(),
         },
         input: String::new(),
+        cast: false,
         fidelity: Fidelity::Exact,
         reasons: vec!["gone from the SELECT: NULL in new rows".to_owned()],
     };

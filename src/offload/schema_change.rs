@@ -159,6 +159,7 @@ mod tests {
                 comment: None,
             },
             input: String::new(),
+            cast: false,
             fidelity: Fidelity::Exact,
             reasons: Vec::new(),
         }

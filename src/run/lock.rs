@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::error::Result;
+use crate::offload::Plan;
 use crate::repository::{Lease, Repository};
 
 /// How often a lease is renewed; well within its time.
@@ -19,13 +20,10 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn take(
-        repository: &Arc<Repository>,
-        target: &str,
-        run: &str,
-        above: u64,
-    ) -> Result<Self> {
-        let lease = repository.lock(target, run, above)?;
+    /// Takes the target of a plan for a run.
+    pub(super) fn take(repository: &Arc<Repository>, plan: &Plan, run: &str) -> Result<Self> {
+        let above = plan.stored_record().map_or(0, |record| record.fence);
+        let lease = repository.lock(&plan.definition.name.to_string(), run, above)?;
         let (keeper, kept) = (Arc::clone(repository), lease.clone());
         let renewal = tokio::spawn(async move {
             loop {

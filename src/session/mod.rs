@@ -5,7 +5,6 @@
 
 mod catalog;
 mod engine;
-mod identifier;
 mod knowledge;
 mod preview;
 
@@ -20,7 +19,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::OpenOptions;
 use crate::offload::{Offload, Plan, Record, Take};
 use crate::repository::{History, Repository};
-use crate::run::{Against, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher};
+use crate::run::{
+    Against, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher, plan_statement,
+};
 use crate::schema::TableName;
 use crate::systems::Connections;
 
@@ -86,7 +87,7 @@ impl Session {
     pub async fn sql(&self, statement: &str) -> Result<DataFrame> {
         knowledge::refresh(self)?;
         let engine = &self.inner.engine;
-        let plan = identifier::plan(engine, statement).await?;
+        let plan = plan_statement(engine, statement).await?;
         Ok(engine.execute_logical_plan(plan).await?)
     }
 

@@ -2,24 +2,25 @@
 //! that differs in case alone.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{Expr, Ident, VisitMut, VisitorMut};
 
 use crate::error::Result;
-use crate::schema::pick;
+use crate::offload::name_columns;
 
 /// Plans a statement, its column names taken as they are meant.
-pub(super) async fn plan(engine: &SessionContext, statement: &str) -> Result<LogicalPlan> {
+pub(crate) async fn plan_statement(
+    engine: &SessionContext,
+    statement: &str,
+) -> Result<LogicalPlan> {
     let state = engine.state();
     let dialect = state.config().options().sql_parser.dialect;
     let mut parsed = state.sql_to_statement(statement, &dialect)?;
     let columns = columns_of(engine, &parsed).await?;
     if let Statement::Statement(inner) = &mut parsed {
-        let _: ControlFlow<()> = inner.visit(&mut Namer { columns: &columns });
+        name_columns(inner, &columns);
     }
     Ok(state.statement_to_plan(parsed).await?)
 }
@@ -47,39 +48,4 @@ async fn columns_of(engine: &SessionContext, statement: &Statement) -> Result<BT
         }
     }
     Ok(columns)
-}
-
-struct Namer<'a> {
-    columns: &'a BTreeSet<String>,
-}
-
-impl Namer<'_> {
-    /// The engine lower-cases a name without quotes; one that is a column otherwise gets quotes.
-    fn name(&self, identifier: &mut Ident) {
-        let lower = identifier.value.to_lowercase();
-        if identifier.quote_style.is_some() || self.columns.contains(&lower) {
-            return;
-        }
-        let known = self.columns.iter().map(String::as_str);
-        if let Some(column) = pick(&identifier.value, known) {
-            *identifier = Ident::with_quote('"', column);
-        }
-    }
-}
-
-impl VisitorMut for Namer<'_> {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Identifier(identifier) => self.name(identifier),
-            Expr::CompoundIdentifier(parts) => {
-                if let Some(last) = parts.last_mut() {
-                    self.name(last);
-                }
-            }
-            _ => {}
-        }
-        ControlFlow::Continue(())
-    }
 }
