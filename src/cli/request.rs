@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
+use super::shape::Shape;
 use super::window::Window;
 use crate::config::{Config, parse_bytes};
 use crate::error::{Error, Result};
@@ -34,8 +35,8 @@ pub(super) struct Request {
     /// These columns and expressions instead of all columns
     #[arg(long, value_name = "SQL")]
     select: Option<String>,
-    /// Partition the target by columns, or by year(), month(), day() of one
-    #[arg(long, value_name = "EXPRESSION")]
+    /// Partition the target by columns, by year(), month(), day() of one, or by truncate(COLUMN, N)
+    #[arg(long, value_name = "EXPRESSION", conflicts_with = "partition_columns")]
     partition_by: Vec<String>,
     /// Remember how far this column was covered; the next run takes only what is beyond
     #[arg(long, value_name = "COLUMN")]
@@ -69,6 +70,8 @@ pub(super) struct Request {
     name: Option<String>,
     #[command(flatten)]
     window: Window,
+    #[command(flatten)]
+    shape: Shape,
 }
 
 impl Request {
@@ -118,7 +121,8 @@ impl Request {
         let defaults = config.defaults();
         let target = self.to.is_some() || self.target_name.is_some() || defaults.to.is_some();
         let windowed = !self.window.request()?.is_empty();
-        if windowed || target || !self.read_as.is_empty() || self.named(session)?.is_some() {
+        let shaped = !self.read_as.is_empty() || !self.shape.is_empty();
+        if windowed || target || shaped || self.named(session)?.is_some() {
             return Ok(None);
         }
         let from = self.source(config)?;
@@ -156,12 +160,10 @@ impl Request {
             query: None,
             select: self.select.clone(),
             filter: self.filter.clone(),
-            partition_by: self
-                .partition_by
-                .iter()
-                .flat_map(|text| split_list(text))
-                .collect(),
-            cluster_by: Vec::new(),
+            partition_by: match self.partition_by.as_slice() {
+                [] => self.shape.partition_by()?,
+                given => given.iter().flat_map(|text| split_list(text)).collect(),
+            },
             incremental_by: self.incremental_by.clone(),
             until: self.until.clone(),
             read_as: self.read_as.iter().cloned().collect::<BTreeMap<_, _>>(),
@@ -175,7 +177,7 @@ impl Request {
             chunk_count: chunks.chunk_count,
             reset: self.reset,
             reuse: self.reuse,
-            ..OffloadSpec::default()
+            ..self.shape.spec()?
         })
     }
 

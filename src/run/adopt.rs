@@ -58,7 +58,7 @@ impl Runner {
         let held = journal.step(Step::Prepare, None, held).await?;
         let total = self.prove_equal(offload, &candidate);
         let total = journal.step(Step::Verify, None, total).await?;
-        let rows = total.values().map(|hashes| hashes.rows).sum();
+        let rows: u64 = total.values().map(|hashes| hashes.rows).sum();
         held.check()?;
         let publish = publish(journal, offload, &candidate, &held, total);
         let published = journal.whole_step(Step::Publish, None, publish).await?;
@@ -108,7 +108,10 @@ impl Runner {
         candidate: &Candidate,
     ) -> Result<PartitionHashes> {
         let definition = &candidate.mapped.mapped.definition;
-        let (schema, places) = (definition.schema(), positions(definition));
+        let (schema, places) = (
+            definition.schema(),
+            positions(definition, &definition.partition_columns),
+        );
         let source = hash_query(&self.engine, &candidate.mapped.query, schema, places).await?;
         let found = candidate
             .sides

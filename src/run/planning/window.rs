@@ -439,7 +439,11 @@ pub(super) fn on_target(region: &Region, query: &LogicalPlan, mapped: &Mapped) -
     for column in region.columns() {
         let position = (0..query.schema().fields().len())
             .find(|position| origin(query, *position).as_deref() == Some(&column));
-        let target = position.and_then(|position| mapped.columns.get(position));
+        let target = position.and_then(|position| {
+            let name = query.schema().field(position).name();
+            let mut columns = mapped.columns.iter();
+            columns.find(|column| column.target.name == *name && !column.cast)
+        });
         let (Some(target), Some(position)) = (target, position) else {
             return Err(Error::unsupported(format!(
                 "The target doesn't hold column \"{column}\" of the source unchanged"
