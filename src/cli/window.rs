@@ -8,45 +8,80 @@ use crate::error::{Error, Result};
 use crate::offload::{OffloadType, PartitionRequest, PredicateType};
 use crate::schema::{CanonicalType, parse_value};
 
+/// Where help shows them.
+const HEADING: &str = "Partitions";
+
 /// Which partitions of the source are taken, and in what pieces.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-#[command(next_help_heading = "Partitions")]
 pub(super) struct Window {
     /// Whole partitions that end at or before this day, YYYY-MM-DD
-    #[arg(long, value_name = "DATE", value_parser = day, conflicts_with_all = [
-        "older_than_days", "less_than_value", "partition_names", "equal_to_values"])]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "DATE",
+        value_parser = day,
+        conflicts_with_all = [
+            "older_than_days", "less_than_value", "partition_names", "equal_to_values",
+        ]
+    )]
     older_than_date: Option<String>,
     /// Whole partitions that end at least so many days before now, in UTC; 0 or more
-    #[arg(long, value_name = "N", conflicts_with_all = [
-        "less_than_value", "partition_names", "equal_to_values"])]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "N",
+        conflicts_with_all = ["less_than_value", "partition_names", "equal_to_values"]
+    )]
     older_than_days: Option<u32>,
     /// Whole partitions that end at or below this value; one for each key column, between commas
-    #[arg(long, value_name = "VALUES", allow_hyphen_values = true, conflicts_with_all = [
-        "partition_names", "equal_to_values"])]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "VALUES",
+        allow_hyphen_values = true,
+        conflicts_with_all = ["partition_names", "equal_to_values"]
+    )]
     less_than_value: Option<String>,
     /// These partitions, between commas; of ranges the last one that is taken
-    #[arg(long, value_name = "NAMES", conflicts_with = "equal_to_values")]
+    #[arg(long, help_heading = HEADING, value_name = "NAMES", conflicts_with = "equal_to_values")]
     partition_names: Vec<String>,
     /// The list partition that holds exactly these values; repeat it for each partition
-    #[arg(long, value_name = "VALUES", allow_hyphen_values = true)]
+    #[arg(long, help_heading = HEADING, value_name = "VALUES", allow_hyphen_values = true)]
     equal_to_values: Vec<String>,
     /// Only rows for which this is true: SQL, or column(x) < datetime(2020-01-01)
-    #[arg(long, value_name = "PREDICATE")]
+    #[arg(long, help_heading = HEADING, value_name = "PREDICATE")]
     offload_predicate: Option<String>,
     /// What the window is made of; derived from the source by default
-    #[arg(long, value_name = "TYPE", ignore_case = true, value_parser = predicate_type())]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "TYPE",
+        ignore_case = true,
+        value_parser = predicate_type()
+    )]
     offload_predicate_type: Option<PredicateType>,
     /// FULL, everything, or INCREMENTAL, only what is closed; derived by default
-    #[arg(long, value_name = "TYPE", ignore_case = true, value_parser = offload_type())]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "TYPE",
+        ignore_case = true,
+        value_parser = offload_type()
+    )]
     offload_type: Option<OffloadType>,
     /// Follow the boundaries of subpartitions
-    #[arg(long, conflicts_with = "equal_to_values")]
+    #[arg(long, help_heading = HEADING, conflicts_with = "equal_to_values")]
     offload_by_subpartition: bool,
     /// The most that is published at once, by the source's statistics, such as 16G or 100M [16G]
-    #[arg(long, value_name = "SIZE", value_parser = chunk_bytes)]
+    #[arg(long, help_heading = HEADING, value_name = "SIZE", value_parser = chunk_bytes)]
     max_offload_chunk_size: Option<u64>,
     /// The most partitions that are published at once, 1 to 1000 [100]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=1000)
+    )]
     max_offload_chunk_count: Option<u16>,
 }
 
