@@ -8,9 +8,16 @@ mod engine;
 mod independent;
 mod lake;
 mod offload;
+mod predicates;
 mod project;
+mod random;
+mod roundtrip;
+mod scan;
+mod settings;
 mod shape;
 mod slt;
 mod source;
+#[cfg(feature = "s3")]
+mod store;
 mod tidy;
 mod windows;

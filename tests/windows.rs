@@ -285,7 +285,7 @@ fn play(world: &World, model: &mut Model, twin: &mut dyn FnMut(&str), moves: &[M
                 if never_true(&outcome) {
                     continue;
                 }
-                outcome.unwrap();
+                let _ = outcome.unwrap();
                 model.execute(&format!(
                     "INSERT INTO held SELECT * FROM t WHERE ({}) AND NOT ({covered})",
                     p.sqlite
@@ -293,7 +293,7 @@ fn play(world: &World, model: &mut Model, twin: &mut dyn FnMut(&str), moves: &[M
                 model.covered.push(p.clone());
             }
             Move::Rest => {
-                world.run(&Take::Rest).unwrap();
+                let _ = world.run(&Take::Rest).unwrap();
                 model.execute(&format!(
                     "INSERT INTO held SELECT * FROM t WHERE NOT ({covered})"
                 ));
@@ -311,7 +311,7 @@ fn play(world: &World, model: &mut Model, twin: &mut dyn FnMut(&str), moves: &[M
                 if there > 0 {
                     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Conflict, "{p:?}");
                 } else {
-                    outcome.unwrap();
+                    let _ = outcome.unwrap();
                     model.execute(&format!(
                         "INSERT INTO held SELECT * FROM t WHERE ({}) AND ({covered})",
                         p.sqlite
@@ -327,7 +327,7 @@ fn play(world: &World, model: &mut Model, twin: &mut dyn FnMut(&str), moves: &[M
                     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotFound);
                     continue;
                 }
-                outcome.unwrap();
+                let _ = outcome.unwrap();
                 model.execute(&format!(
                     "DELETE FROM held WHERE {0}; INSERT INTO held SELECT * FROM t WHERE {0};",
                     p.sqlite

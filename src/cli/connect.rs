@@ -50,7 +50,7 @@ impl Connect {
         if !self.names.is_empty() {
             return Ok(self.names.clone());
         }
-        let all: Vec<String> = connections.names().into_iter().map(str::to_owned).collect();
+        let all = connections.names();
         if all.is_empty() {
             return Err(
                 Error::new(ErrorKind::NotFound, "No connection is configured")

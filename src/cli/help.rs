@@ -7,16 +7,23 @@ use clap::{Args, CommandFactory};
 use super::stop::Done;
 use super::{Cli, Context};
 use crate::error::{Error, ErrorKind, Result};
+use crate::offload::statement::option_names;
 use crate::schema::nearest;
 
 /// How connections are written; every system's options are in its README.
 const CONNECTIONS: &str = include_str!("connections.txt");
 
-/// Show the help of a command, or a page: connections, exit-codes
+/// The statements of goe; the options of an offload are named as they are.
+const STATEMENTS: &str = include_str!("statements.txt");
+
+/// The pages that are no command's.
+const PAGES: [&str; 3] = ["connections", "statements", "exit-codes"];
+
+/// Show the help of a command, or a page: connections, statements, exit-codes
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  goe help offload\n  goe help exit-codes")]
 pub(super) struct Help {
-    /// A command, or: connections, exit-codes
+    /// A command, or: connections, statements, exit-codes
     #[arg(value_name = "TOPIC")]
     topic: Option<String>,
 }
@@ -34,6 +41,7 @@ impl Help {
             None => Ok(command.render_long_help().to_string()),
             Some("exit-codes") => Ok(exit_codes()),
             Some("connections") => Ok(CONNECTIONS.to_owned()),
+            Some("statements") => Ok(STATEMENTS.replace("{options}", &option_names().join(", "))),
             Some(topic) => match command.find_subcommand_mut(topic) {
                 Some(found) => Ok(found.render_long_help().to_string()),
                 None => Err(unknown(topic, &command)),
@@ -47,7 +55,7 @@ fn unknown(topic: &str, command: &clap::Command) -> Error {
         .get_subcommands()
         .map(clap::Command::get_name)
         .collect();
-    known.extend(["connections", "exit-codes"]);
+    known.extend(PAGES);
     let error = Error::usage(format!("There is no help on \"{topic}\""));
     error.hint(match nearest(topic, known.iter().copied()) {
         Some(near) => format!("did you mean \"{near}\"?"),
@@ -83,7 +91,7 @@ mod tests {
     fn every_command_and_page_has_help() {
         let command = Cli::command();
         let names = command.get_subcommands().map(clap::Command::get_name);
-        for topic in names.chain(["connections", "exit-codes"]) {
+        for topic in names.chain(PAGES) {
             let page = Help {
                 topic: Some(topic.to_owned()),
             }

@@ -3,6 +3,7 @@
 //! One file per command, each with its arguments and a `run`. Results go to standard output,
 //! everything else to standard error. Nothing is written to a system without `-x`.
 
+mod adopt;
 mod clean;
 mod completions;
 mod connect;
@@ -16,9 +17,11 @@ mod history;
 mod offload;
 mod plan;
 mod preview;
+mod previewed;
 mod progress;
 mod request;
 mod rows;
+mod run;
 mod screen;
 mod shape;
 mod signals;
@@ -55,7 +58,7 @@ const STACK_BYTES: usize = 8 << 20;
 )]
 #[command(
     after_help = "Start with:  goe demo\nMore help:   goe help COMMAND, goe help connections, \
-                        goe help exit-codes"
+                        goe help statements, goe help exit-codes"
 )]
 struct Cli {
     #[command(flatten)]
@@ -99,7 +102,9 @@ enum Command {
     Preview(preview::Preview),
     Plan(plan::Plan),
     Offload(offload::Offload),
+    Run(run::Run),
     Verify(verify::Verify),
+    Adopt(adopt::Adopt),
     History(history::History),
     Clean(clean::Clean),
     Types(types::Types),
@@ -195,7 +200,9 @@ async fn dispatch(command: Command, context: &Context) -> Done {
         // These stop in their own way.
         Command::Demo(demo) => demo.run(context).await,
         Command::Offload(offload) => offload.run(context).await,
+        Command::Run(run) => run.run(context).await,
         Command::Verify(verify) => verify.run(context).await,
+        Command::Adopt(adopt) => adopt.run(context).await,
         Command::Sql(sql) => sql.run(context).await,
         Command::Connect(connect) => stoppable(context, connect.run(context)).await,
         Command::Tables(tables) => stoppable(context, tables.run(context)).await,

@@ -65,7 +65,8 @@ impl Offload {
     }
 }
 
-fn show(context: &Context, outcome: &Outcome) -> Done {
+/// Writes what became of a run.
+pub(super) fn show(context: &Context, outcome: &Outcome) -> Done {
     let screen = context.screen;
     if screen.is_json() {
         return screen.json(&progress::summary(outcome));

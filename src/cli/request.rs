@@ -11,16 +11,23 @@ use crate::config::{Config, parse_bytes};
 use crate::error::{Error, Result};
 use crate::offload::{Offload, OffloadSpec, VerifyLevel};
 use crate::schema::TableName;
+use crate::session::Session;
 
 /// What to offload, and how.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Request {
     /// The source: CONNECTION.SCHEMA.TABLE, or URL#SCHEMA.TABLE
-    #[arg(value_name = "SOURCE")]
-    from: String,
+    #[arg(value_name = "SOURCE", required_unless_present = "table")]
+    from: Option<String>,
+    /// The source in the connection of [defaults] from
+    #[arg(short, long, value_name = "OWNER.TABLE", conflicts_with = "from")]
+    table: Option<String>,
     /// The target: CONNECTION.SCHEMA.TABLE, or URL#SCHEMA.TABLE
     #[arg(long, value_name = "TARGET")]
     to: Option<String>,
+    /// The target in the connection of [defaults] to
+    #[arg(long, value_name = "OWNER.NAME", conflicts_with = "to")]
+    target_name: Option<String>,
     /// Only the rows for which this is true
     #[arg(long = "where", value_name = "SQL")]
     filter: Option<String>,
@@ -67,14 +74,37 @@ impl Request {
         self.spec(config)?.validate()
     }
 
+    /// The offload that the only word names, or that the flags mean.
+    pub(super) fn meant(&self, session: &Session) -> Result<Offload> {
+        match self.named(session)? {
+            Some(spec) => session.ready(&spec),
+            None => self.offload(session.config()),
+        }
+    }
+
+    /// The offload of a name that stands alone.
+    fn named(&self, session: &Session) -> Result<Option<OffloadSpec>> {
+        let alone = self.to.is_none()
+            && self.target_name.is_none()
+            && self.select.is_none()
+            && self.filter.is_none()
+            && self.shape.is_empty();
+        match &self.from {
+            Some(name) if alone => session.defined(name),
+            _ => Ok(None),
+        }
+    }
+
     /// The query that the flags mean where no target is named at all.
-    pub(super) fn query(&self, config: &Config) -> Result<Option<String>> {
+    pub(super) fn query(&self, session: &Session) -> Result<Option<String>> {
+        let config = session.config();
         let defaults = config.defaults();
+        let target = self.to.is_some() || self.target_name.is_some() || defaults.to.is_some();
         let shaped = !self.read_as.is_empty() || !self.shape.is_empty();
-        if self.to.is_some() || defaults.to.is_some() || shaped {
+        if target || shaped || self.named(session)?.is_some() {
             return Ok(None);
         }
-        let from = complete(&self.from, defaults.from.as_deref());
+        let from = self.source(config)?;
         let alone = OffloadSpec {
             // No target is looked at for a query alone.
             to: from.clone(),
@@ -86,9 +116,20 @@ impl Request {
         Ok(Some(alone.validate()?.query().to_owned()))
     }
 
+    /// The source's full name.
+    fn source(&self, config: &Config) -> Result<String> {
+        let default = config.defaults().from.as_deref();
+        match (&self.from, &self.table) {
+            (Some(from), _) => Ok(complete(from, default)),
+            (None, Some(table)) => owned(table, default, "from"),
+            (None, None) => Err(Error::usage("An offload needs a source")
+                .hint("write CONNECTION.SCHEMA.TABLE, or an offload's name")),
+        }
+    }
+
     fn spec(&self, config: &Config) -> Result<OffloadSpec> {
         let defaults = config.defaults();
-        let from = complete(&self.from, defaults.from.as_deref());
+        let from = self.source(config)?;
         let configured_level = || defaults.verify.as_deref().map(str::parse).transpose();
         Ok(OffloadSpec {
             name: self.name.clone(),
@@ -117,6 +158,9 @@ impl Request {
 
     /// The target as written, or the source's own name where targets go by default.
     fn target(&self, from: &str, default: Option<&str>) -> Result<String> {
+        if let Some(name) = &self.target_name {
+            return owned(name, default, "to");
+        }
         match (&self.to, default) {
             (Some(to), default) => Ok(complete(to, default)),
             (None, Some(_)) => {
@@ -126,6 +170,25 @@ impl Request {
             (None, None) => Err(Error::usage("An offload needs a target")
                 .hint("add --to CONNECTION.SCHEMA.TABLE, or set [defaults] to in goe.toml")),
         }
+    }
+}
+
+/// `OWNER.TABLE` in the connection that a default names.
+fn owned(name: &str, default: Option<&str>, which: &str) -> Result<String> {
+    let connection = default.map(|default| match default.split_once('#') {
+        Some((url, _)) => format!("{url}#"),
+        None => format!("{}.", default.split('.').next().unwrap_or_default()),
+    });
+    let connection = connection.ok_or_else(|| {
+        Error::usage(format!("\"{name}\" says no connection")).hint(format!(
+            "set [defaults] {which} = \"CONNECTION\" in goe.toml"
+        ))
+    })?;
+    let full = format!("{connection}{name}");
+    match TableName::parse(&full) {
+        Ok(_) => Ok(full),
+        Err(_) => Err(Error::usage(format!("\"{name}\" is not OWNER.TABLE"))
+            .hint("write the two parts of a name: sh.sales")),
     }
 }
 

@@ -14,10 +14,12 @@ use crate::schema::TableName;
 
 /// Prove again that a target equals its source
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  goe verify lake.tpch.orders\n  \
-    goe verify lake.tpch.orders --stored   the source is gone: compare with the stored hashes")]
+#[command(
+    after_help = "Examples:\n  goe verify lake.tpch.orders\n  goe verify sales   an offload by its name\n  \
+    goe verify lake.tpch.orders --stored   the source is gone: compare with the stored hashes"
+)]
 pub(super) struct Verify {
-    /// The target: CONNECTION.SCHEMA.TABLE, or URL#SCHEMA.TABLE
+    /// The target: CONNECTION.SCHEMA.TABLE, or URL#SCHEMA.TABLE; or an offload's name
     #[arg(value_name = "TARGET")]
     target: String,
     /// Compare with the hashes of what was read then, not with the source of today
@@ -29,7 +31,11 @@ impl Verify {
     pub(super) async fn run(self, context: &Context) -> Done {
         let session = context.session()?;
         let default = session.config().defaults().to.as_deref();
-        let target = TableName::parse(&request::complete(&self.target, default))?;
+        let target = match session.defined(&self.target)? {
+            Some(spec) => spec.to,
+            None => request::complete(&self.target, default),
+        };
+        let target = TableName::parse(&target)?;
         let against = if self.stored {
             Against::Stored
         } else {
@@ -47,7 +53,8 @@ impl Verify {
     }
 }
 
-fn show(context: &Context, verification: &Verification) -> Done {
+/// Writes how both sides compare; a difference is an error.
+pub(super) fn show(context: &Context, verification: &Verification) -> Done {
     let screen = context.screen;
     if screen.is_json() {
         screen.json(&progress::summary(verification))?;

@@ -151,10 +151,11 @@ impl Reader<'_> {
 }
 
 /// Why a connection can't have a name, if so.
-fn refused_name(name: &str) -> Option<&'static str> {
+pub(super) fn refused_name(name: &str) -> Option<&'static str> {
     match name {
         "" => Some("it is empty"),
         "goe" => Some("goe's own tables have it"),
+        "datafusion" => Some("the engine's own tables have it"),
         _ if name.contains(':') => Some("a name with a colon is read as a URL"),
         _ if name.chars().any(char::is_control) => Some("it has control characters"),
         _ => None,

@@ -23,6 +23,7 @@
 //! alone makes a connection. Secrets are looked up when a connection is used, and never print.
 
 mod connection;
+mod edit;
 mod environment;
 mod file;
 mod secret;
@@ -38,6 +39,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::schema::nearest;
 
 pub use connection::{Connection, redact};
+pub use edit::NewConnection;
 pub use size::parse_bytes;
 
 /// The name of the file.
@@ -48,6 +50,8 @@ pub const FILE_NAME: &str = "goe.toml";
 #[derive(Clone)]
 pub struct Config {
     file: Option<PathBuf>,
+    /// Where the file is, or would be.
+    folder: PathBuf,
     connections: BTreeMap<String, Definition>,
     defaults: Defaults,
     repository: PathBuf,
@@ -137,6 +141,7 @@ impl Config {
     pub fn empty(folder: &Path) -> Self {
         Self {
             file: None,
+            folder: folder.to_owned(),
             connections: BTreeMap::new(),
             defaults: Defaults::default(),
             repository: folder.join("goe.db"),

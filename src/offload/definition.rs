@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::shape::{Shape, allowances};
+use super::statement::{PlainSelect, plain_select};
 use super::{Allowances, NotNullPropagation, OnSchemaChange, PartitionBy};
 use crate::config::redact;
 use crate::error::{Error, Result};
@@ -138,6 +139,7 @@ pub struct Offload {
     spec: OffloadSpec,
     name: String,
     query: String,
+    source: Option<TableName>,
     target: TableName,
     partition_by: Vec<PartitionBy>,
     shape: Shape,
@@ -174,9 +176,11 @@ impl OffloadSpec {
         }
         let partition_by: Result<Vec<PartitionBy>> =
             self.partition_by.iter().map(|text| text.parse()).collect();
+        let (query, source) = self.query()?;
         Ok(Offload {
             name: self.name.clone().unwrap_or_else(|| target.to_string()),
-            query: self.query()?,
+            query,
+            source,
             target,
             partition_by: partition_by?,
             shape: Shape::of(self)?,
@@ -184,28 +188,42 @@ impl OffloadSpec {
         })
     }
 
-    fn query(&self) -> Result<String> {
+    /// The SELECT, in one form for all who mean the same, and the only table that it reads.
+    fn query(&self) -> Result<(String, Option<TableName>)> {
         match (&self.query, &self.from) {
             (Some(query), None) if self.select.is_none() && self.filter.is_none() => {
-                Ok(query.clone())
+                match plain_select(query) {
+                    Some(PlainSelect { from, list, filter }) => {
+                        select_from(from, &list, filter.as_deref())
+                    }
+                    None => Ok((query.clone(), None)),
+                }
             }
             (None, Some(from)) => {
-                let from = TableName::parse(from)?;
-                refuse_password(&from)?;
-                let quoted = [&from.connection, &from.schema, &from.table]
-                    .map(|part| format!("\"{}\"", part.replace('"', "\"\"")));
                 let list = self.select.as_deref().unwrap_or("*");
-                let filter = match &self.filter {
-                    // A line break ends a comment that the condition may end with.
-                    Some(filter) => format!(" WHERE ({filter}\n)"),
-                    None => String::new(),
-                };
-                Ok(format!("SELECT {list} FROM {}{filter}", quoted.join(".")))
+                select_from(TableName::parse(from)?, list, self.filter.as_deref())
             }
             _ => Err(Error::usage("An offload names either a table or a query")
                 .hint("give CONNECTION.SCHEMA.TABLE, with --select and --where as needed")),
         }
     }
+}
+
+fn select_from(
+    from: TableName,
+    list: &str,
+    filter: Option<&str>,
+) -> Result<(String, Option<TableName>)> {
+    refuse_password(&from)?;
+    let quoted = [&from.connection, &from.schema, &from.table]
+        .map(|part| format!("\"{}\"", part.replace('"', "\"\"")));
+    let filter = match filter {
+        // A line break ends a comment that the condition may end with.
+        Some(filter) => format!(" WHERE ({filter}\n)"),
+        None => String::new(),
+    };
+    let query = format!("SELECT {list} FROM {}{filter}", quoted.join("."));
+    Ok((query, Some(from)))
 }
 
 /// An offload is remembered, in the history and beside the target; a password must not be.
@@ -243,6 +261,12 @@ impl Offload {
     #[must_use]
     pub fn query(&self) -> &str {
         &self.query
+    }
+
+    /// The only table that it reads, as it was named; `None` for any other query.
+    #[must_use]
+    pub fn source(&self) -> Option<&TableName> {
+        self.source.as_ref()
     }
 
     /// What the target is partitioned by.

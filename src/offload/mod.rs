@@ -5,6 +5,7 @@
 //! both systems); [`Record`] is what a target remembers.
 
 mod allowance;
+mod calendar;
 mod checked_cast;
 mod closed;
 mod condition;
@@ -21,9 +22,11 @@ mod preview;
 mod pruning;
 mod record;
 mod region;
+mod sample;
 mod schema_change;
 mod shape;
 mod sql_text;
+pub mod statement;
 mod step;
 mod take;
 mod transform;
@@ -51,6 +54,8 @@ pub use pruning::{PartitionColumn, prune};
 pub(crate) use record::FORMAT;
 pub use record::{Proof, PublishedChunk, Record};
 pub use region::Region;
+pub use sample::Proposal;
+pub(crate) use sample::SampledTexts;
 pub use schema_change::{SchemaChange, schema_changes};
 pub use shape::{NotNullPropagation, OnSchemaChange, TypeOverride};
 pub use step::Step;

@@ -31,7 +31,7 @@ pub struct Plan {
     pub(crate) window: Window,
     /// By what the target's windows are asked for, this run's among them.
     pub(crate) filled_by: Option<PredicateType>,
-    /// The types of the source's columns, by name.
+    /// The types of the source's columns that the coverage names.
     pub(crate) keys: BTreeMap<String, String>,
     /// Whether rows are sorted by partition before they are written.
     pub(crate) sorted: bool,

@@ -11,13 +11,12 @@ use arrow::datatypes::{
 use arrow::temporal_conversions::date32_to_datetime;
 use chrono::{DateTime, Datelike, NaiveDate};
 use datafusion::common::{Result as PlanResult, exec_err};
-use datafusion::functions::expr_fn::date_trunc;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
-    lit,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::scalar::ScalarValue;
 
+use super::calendar::first_day;
 use super::{Transform, Unit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{CanonicalType, describe_value};
@@ -62,7 +61,7 @@ impl Transform {
         match self {
             Self::Identity => (value.data_type() == to).then(|| value.clone()),
             Self::Time(unit) => {
-                let day = first_day(day_of(value)?, unit)?;
+                let day = first_of(day_of(value)?, unit)?;
                 (to == DataType::Date32).then_some(ScalarValue::Date32(Some(day)))
             }
             Self::Truncate(width) => {
@@ -77,7 +76,7 @@ impl Transform {
     pub(super) fn expression(self, column: Expr, made: CanonicalType, what: &str) -> Expr {
         match self {
             Self::Identity => column,
-            Self::Time(unit) => cast(date_trunc(lit(unit.name()), column), DataType::Date32),
+            Self::Time(unit) => first_day(unit, column),
             Self::Truncate(width) => {
                 let function = Truncate {
                     width,
@@ -124,7 +123,7 @@ fn day_of(value: &ScalarValue) -> Option<i32> {
     i32::try_from(days).ok()
 }
 
-fn first_day(day: i32, unit: Unit) -> Option<i32> {
+fn first_of(day: i32, unit: Unit) -> Option<i32> {
     let date = date32_to_datetime(day)?.date();
     let first = match unit {
         Unit::Year => NaiveDate::from_ymd_opt(date.year(), 1, 1)?,

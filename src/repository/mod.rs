@@ -3,10 +3,15 @@
 //! The truth about a target is in the target itself. Losing the repository loses history, never a
 //! row, and doubles none.
 
+mod chunks;
+mod definitions;
 mod sqlite;
+mod tables;
 
 use serde::Serialize;
 
+pub use chunks::{Chunk, KeptEvent};
+pub use definitions::Definition;
 pub use sqlite::{Lease, Repository};
 
 /// One run, for people.

@@ -12,7 +12,10 @@ use crate::backend::StoredRecord;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Applied in order; `user_version` counts how many were.
-const MIGRATIONS: &[&str] = &[include_str!("../../sql/repository/0001_runs.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../sql/repository/0001_runs.sql"),
+    include_str!("../../sql/repository/0002_chunks.sql"),
+];
 
 /// How long a lease holds without being renewed, in seconds.
 const LEASE_SECONDS: i64 = 60;
@@ -52,6 +55,20 @@ impl Repository {
         migrate(&connection, path)?;
         Ok(Self {
             path: path.to_owned(),
+            connection: Mutex::new(connection),
+        })
+    }
+
+    /// A repository that remembers nothing yet and is never written to a file.
+    ///
+    /// # Errors
+    /// Kind Internal when even that can't be made.
+    pub fn empty() -> Result<Self> {
+        let path = PathBuf::from(":memory:");
+        let connection = Connection::open_in_memory().map_err(|error| failed(&path, &error))?;
+        migrate(&connection, &path)?;
+        Ok(Self {
+            path,
             connection: Mutex::new(connection),
         })
     }
@@ -230,22 +247,26 @@ impl Repository {
         self.rows(sql, params![Utc::now().timestamp()], |row| row.get(0))
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A poisoned lock only means that another thread panicked between statements; each statement
     /// is a transaction of its own.
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<()> {
+    pub(super) fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<()> {
         match self.connection().execute(sql, parameters) {
             Ok(_) => Ok(()),
             Err(error) => Err(failed(&self.path, &error)),
         }
     }
 
-    fn rows<T>(
+    pub(super) fn rows<T>(
         &self,
         sql: &str,
         parameters: impl rusqlite::Params,
@@ -321,7 +342,7 @@ fn migrate(connection: &Connection, path: &Path) -> Result<()> {
     migrated
 }
 
-fn failed(path: &Path, error: &rusqlite::Error) -> Error {
+pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     use rusqlite::ErrorCode as Code;
     let (kind, hint) = match error.sqlite_error_code() {
         Some(Code::NotADatabase) => (ErrorKind::Config, "point [repository] path at another file"),
@@ -345,11 +366,11 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     .hint(hint)
 }
 
-fn now() -> String {
+pub(super) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 

@@ -1,6 +1,5 @@
 //! One chunk: its rows staged from one snapshot, loaded, proved, and published with the record.
 
-use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,12 +70,8 @@ impl ChunkRun<'_> {
         let publish = self.publish(&manifest, &opened);
         let publish = journal.whole_step(Step::Publish, number, publish);
         let (published, record) = publish.await?;
-        journal.tell(&Event::ChunkPublished {
-            run: journal.run.clone(),
-            chunk: self.number,
-            rows: manifest.rows(),
-            version: published.version.clone(),
-        });
+        let window = self.chunk.rows.to_string();
+        journal.chunk(self.number, &window, &manifest, &published, &proof);
         Ok(Done {
             manifest,
             published,
@@ -280,7 +275,7 @@ impl ChunkRun<'_> {
             fingerprint: self.plan.offload().fingerprint(),
             coverage: Coverage::of(&self.covered)?,
             wanted: Coverage::of(&wanted)?,
-            keys: self.keys(),
+            keys: self.plan.keys.clone(),
             filled_by: self.plan.filled_by,
             rows: held.saturating_sub(removed) + manifest.rows(),
             chunk: PublishedChunk {
@@ -290,15 +285,5 @@ impl ChunkRun<'_> {
                 snapshot: labels.collect::<Vec<_>>().join(", "),
             },
         })
-    }
-
-    /// The types of the columns that the coverage names.
-    fn keys(&self) -> BTreeMap<String, String> {
-        let named = self.covered.columns();
-        let known = self.plan.keys.iter();
-        known
-            .filter(|(name, _)| named.contains(name))
-            .map(|(name, canonical)| (name.clone(), canonical.clone()))
-            .collect()
     }
 }

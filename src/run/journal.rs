@@ -1,16 +1,19 @@
 //! What a run leaves behind of itself: rows in the repository, events for watchers.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use chrono::{SecondsFormat, Utc};
 use uuid::Uuid;
 
 use super::{Event, Interrupt, Outcome, Watcher};
+use crate::backend::Published;
 use crate::error::{Error, ErrorKind, Result};
 use crate::offload::{Offload, Step};
-use crate::repository::{Ending, Repository};
+use crate::repository::{Chunk, Ending, KeptEvent, Repository};
+use crate::staging::Manifest;
 
 /// The journal of one run.
 pub(super) struct Journal {
@@ -20,6 +23,15 @@ pub(super) struct Journal {
     interrupt: Interrupt,
     began: Instant,
     steps: AtomicU32,
+    events: Mutex<Events>,
+}
+
+/// Events that are not in the repository yet.
+#[derive(Default)]
+struct Events {
+    /// How many there were before these.
+    kept: u32,
+    waiting: Vec<KeptEvent>,
 }
 
 impl Journal {
@@ -36,12 +48,11 @@ impl Journal {
             interrupt,
             began: Instant::now(),
             steps: AtomicU32::new(0),
+            events: Mutex::default(),
         };
         let source = offload
-            .spec()
-            .from
-            .clone()
-            .unwrap_or_else(|| "a query".to_owned());
+            .source()
+            .map_or_else(|| "a query".to_owned(), ToString::to_string);
         let target = offload.target().to_string();
         journal
             .repository
@@ -57,6 +68,61 @@ impl Journal {
 
     pub(super) fn tell(&self, event: &Event) {
         self.watcher.saw(event);
+        self.remember(event);
+    }
+
+    /// Keeps an event, and with those that are worth a write all before it. A history that can't
+    /// be written stops no run.
+    fn remember(&self, event: &Event) {
+        if matches!(event, Event::Progress { .. }) {
+            return;
+        }
+        let Ok(body) = serde_json::to_value(event) else {
+            return;
+        };
+        let name = body.get("event").and_then(serde_json::Value::as_str);
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let ordinal = events.kept;
+        events.kept += 1;
+        events.waiting.push(KeptEvent {
+            ordinal,
+            time: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
+            event: name.unwrap_or_default().to_owned(),
+            body: body.to_string(),
+        });
+        if !matches!(event, Event::StepFinished { .. } | Event::Note { .. }) {
+            let waiting = std::mem::take(&mut events.waiting);
+            let _ = self.repository.events(&self.run, &waiting);
+        }
+    }
+
+    /// Tells and keeps that a chunk is visible.
+    pub(super) fn chunk(
+        &self,
+        number: u32,
+        window: &str,
+        manifest: &Manifest,
+        published: &Published,
+        proof: &str,
+    ) {
+        let chunk = Chunk {
+            number,
+            window,
+            manifest,
+            version: &published.version,
+            proof,
+        };
+        if let Err(error) = self.repository.chunk(&self.run, &chunk) {
+            self.note(format!(
+                "chunk {number} is published, but not in the history: {error}"
+            ));
+        }
+        self.tell(&Event::ChunkPublished {
+            run: self.run.clone(),
+            chunk: number,
+            rows: manifest.rows(),
+            version: published.version.clone(),
+        });
     }
 
     pub(super) fn note(&self, text: impl Into<String>) {

@@ -23,7 +23,17 @@ impl Held {
     /// Takes the target of a plan for a run.
     pub(super) fn take(repository: &Arc<Repository>, plan: &Plan, run: &str) -> Result<Self> {
         let above = plan.stored_record().map_or(0, |record| record.fence);
-        let lease = repository.lock(&plan.definition.name.to_string(), run, above)?;
+        Self::take_above(repository, &plan.definition.name.to_string(), run, above)
+    }
+
+    /// Takes a target whose record has the fence `above`.
+    pub(super) fn take_above(
+        repository: &Arc<Repository>,
+        target: &str,
+        run: &str,
+        above: u64,
+    ) -> Result<Self> {
+        let lease = repository.lock(target, run, above)?;
         let (keeper, kept) = (Arc::clone(repository), lease.clone());
         let renewal = tokio::spawn(async move {
             loop {

@@ -1,7 +1,9 @@
 //! Doing: [`Runner::offload`] is the whole story in one function.
 
+mod adopt;
 mod aggregates;
 mod chunk;
+mod difference;
 mod event;
 mod identifier;
 mod interrupt;
@@ -17,6 +19,7 @@ use std::time::Instant;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
+pub use difference::Changes;
 pub use event::{Event, Unwatched, Watcher};
 pub(crate) use identifier::plan_statement;
 pub use interrupt::{Interrupt, Trigger};

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Journal;
 use super::chunk::Done;
-use crate::offload::{Difference, Plan, Record};
+use crate::offload::{Difference, Offload, Plan, Record};
 use crate::schema::TableName;
 
 /// How a run ended.
@@ -45,11 +45,30 @@ impl Outcome {
         }
     }
 
+    /// A target that was there got a record.
+    pub(super) fn adopted(
+        journal: &Journal,
+        offload: &Offload,
+        version: String,
+        proof: String,
+    ) -> Self {
+        Self {
+            version: Some(version),
+            proof,
+            millis: journal.millis(),
+            ..Self::empty(journal, offload)
+        }
+    }
+
     /// A run of which nothing is published yet.
     pub(super) fn begun(journal: &Journal, plan: &Plan) -> Self {
+        Self::empty(journal, plan.offload())
+    }
+
+    fn empty(journal: &Journal, offload: &Offload) -> Self {
         Self {
             run: journal.run.clone(),
-            target: plan.offload().target().clone(),
+            target: offload.target().clone(),
             chunks: 0,
             rows: 0,
             rows_removed: 0,

@@ -49,7 +49,7 @@ impl CatalogProviderList for ConnectionCatalogs {
 
     fn catalog_names(&self) -> Vec<String> {
         let mut names = self.own.catalog_names();
-        names.extend(self.connections.names().into_iter().map(str::to_owned));
+        names.extend(self.connections.names());
         names
     }
 

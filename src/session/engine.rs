@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::catalog::Session as EngineSession;
+use datafusion::catalog::{SchemaProvider, Session as EngineSession};
 use datafusion::common::Result as PlanResult;
+use datafusion::common::extensions_options;
+use datafusion::config::ConfigExtension;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -15,7 +17,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::catalog::ConnectionCatalogs;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frontend::OpenOptions;
 use crate::staging::StagePlanner;
 use crate::systems::Connections;
@@ -38,6 +40,22 @@ impl Default for Limits {
     }
 }
 
+extensions_options! {
+    /// What `SET goe.…` says; above the configuration, below an offload's own options.
+    pub(super) struct GoeOptions {
+        /// How many workers.
+        pub(super) parallel: Option<usize>, default = None
+        /// How much is proved: `count`, `aggregates` or `checksum`.
+        pub(super) verify: Option<String>, default = None
+        /// How much memory an offload may use, such as `512MB`.
+        pub(super) memory: Option<String>, default = None
+    }
+}
+
+impl ConfigExtension for GoeOptions {
+    const PREFIX: &'static str = "goe";
+}
+
 /// An engine whose catalogs are the connections.
 pub(super) fn build(
     connections: &Arc<Connections>,
@@ -45,6 +63,7 @@ pub(super) fn build(
     limits: &Limits,
 ) -> Result<SessionContext> {
     let config = SessionConfig::new()
+        .with_option_extension(GoeOptions::default())
         .with_target_partitions(limits.workers)
         // A decimal literal is a decimal: 0.1 is not a double.
         .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
@@ -68,6 +87,18 @@ pub(super) fn build(
         .with_query_planner(Arc::new(StagingQueryPlanner))
         .build();
     Ok(SessionContext::new_with_state(state))
+}
+
+/// Puts a schema into the engine's own catalog.
+pub(super) fn add_schema(
+    engine: &SessionContext,
+    name: &str,
+    schema: Arc<dyn SchemaProvider>,
+) -> Result<()> {
+    let default = engine.catalog("datafusion");
+    let catalog = default.ok_or_else(|| Error::internal("The engine has no catalog of its own"))?;
+    catalog.register_schema(name, schema)?;
+    Ok(())
 }
 
 /// The default planner, which knows stages too.

@@ -1,36 +1,104 @@
 //! What goe knows of itself, as tables of the schema `goe`.
+//!
+//! A table is read when a query scans it, so a statement that names none of them reads nothing.
 
+use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
-use datafusion::catalog::{MemTable, MemorySchemaProvider, SchemaProvider, TableProvider};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{MemTable, SchemaProvider, Session, TableProvider};
+use datafusion::common::Result as PlanResult;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
 
-use super::Session;
-use crate::error::{Error, Result};
+use super::memory::Memory;
+use crate::error::Result;
+use crate::repository::Repository;
 use crate::schema::CanonicalType;
-use crate::systems::SYSTEMS;
+use crate::systems::{Connections, SYSTEMS};
 
-/// Puts the tables of the schema `goe` in place, as of now.
-pub(super) fn refresh(session: &Session) -> Result<()> {
-    let engine = session.engine();
-    let default = engine.catalog("datafusion");
-    let catalog = default.ok_or_else(|| Error::internal("The engine has no catalog of its own"))?;
-    let schema = MemorySchemaProvider::new();
-    put(&schema, "type_mapping", type_mapping()?)?;
-    put(&schema, "connections", connections(session)?)?;
-    // No history yet is no reason to make a repository.
-    if session.config().repository().exists() {
-        put(&schema, "runs", runs(session)?)?;
-    }
-    catalog.register_schema("goe", Arc::new(schema))?;
-    Ok(())
+/// The tables that are not the repository's.
+const OWN: [&str; 2] = ["connections", "type_mapping"];
+
+/// The schema `goe`.
+#[derive(Debug)]
+pub(super) struct Knowledge {
+    pub(super) connections: Arc<Connections>,
+    pub(super) memory: Arc<Memory>,
 }
 
-fn put(schema: &MemorySchemaProvider, name: &str, rows: RecordBatch) -> Result<()> {
-    let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
-    let table: Arc<dyn TableProvider> = Arc::new(table);
-    schema.register_table(name.to_owned(), table)?;
-    Ok(())
+#[async_trait]
+impl SchemaProvider for Knowledge {
+    fn table_names(&self) -> Vec<String> {
+        let names = Repository::table_names().chain(OWN);
+        names.map(str::to_owned).collect()
+    }
+
+    async fn table(&self, name: &str) -> PlanResult<Option<Arc<dyn TableProvider>>> {
+        let rows = match name {
+            "connections" => connections(&self.connections)?,
+            "type_mapping" => type_mapping()?,
+            remembered => return Ok(self.remembered(remembered)?),
+        };
+        let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+        Ok(Some(Arc::new(table)))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        OWN.contains(&name) || Repository::table_names().any(|known| known == name)
+    }
+}
+
+impl Knowledge {
+    fn remembered(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let repository = self.memory.look()?;
+        let schema = repository.table_schema(name)?;
+        Ok(schema.map(|schema| -> Arc<dyn TableProvider> {
+            Arc::new(Remembered {
+                name: name.to_owned(),
+                schema,
+                repository,
+            })
+        }))
+    }
+}
+
+/// A table of the repository.
+struct Remembered {
+    name: String,
+    schema: SchemaRef,
+    repository: Arc<Repository>,
+}
+
+impl fmt::Debug for Remembered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Remembered({})", self.name)
+    }
+}
+
+#[async_trait]
+impl TableProvider for Remembered {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        let rows = self.repository.table(&self.name)?;
+        let table = MemTable::try_new(self.schema(), vec![vec![rows]])?;
+        table.scan(state, projection, filters, limit).await
+    }
 }
 
 fn texts<T: AsRef<str>>(values: impl IntoIterator<Item = Option<T>>) -> ArrayRef {
@@ -119,65 +187,11 @@ fn row(
 }
 
 /// The connections by name and system; no secrets.
-fn connections(session: &Session) -> Result<RecordBatch> {
-    let connections = session.connections();
+fn connections(connections: &Connections) -> Result<RecordBatch> {
     let names = connections.names();
-    let system = |name: &&str| connections.system(name).ok().map(|system| system.name);
+    let system = |name: &String| connections.system(name).ok().map(|system| system.name);
     Ok(RecordBatch::try_from_iter_with_nullable([
         ("connection", texts(names.iter().map(Some)), false),
         ("system", texts(names.iter().map(system)), true),
-    ])?)
-}
-
-fn runs(session: &Session) -> Result<RecordBatch> {
-    let runs = session.history(None)?.runs;
-    let count = |values: Vec<u64>| -> ArrayRef { Arc::new(UInt64Array::from(values)) };
-    Ok(RecordBatch::try_from_iter_with_nullable([
-        ("run", texts(runs.iter().map(|run| Some(&run.run))), false),
-        (
-            "offload",
-            texts(runs.iter().map(|run| Some(&run.offload))),
-            false,
-        ),
-        (
-            "source",
-            texts(runs.iter().map(|run| Some(&run.source))),
-            false,
-        ),
-        (
-            "target",
-            texts(runs.iter().map(|run| Some(&run.target))),
-            false,
-        ),
-        (
-            "started",
-            texts(runs.iter().map(|run| Some(&run.started))),
-            false,
-        ),
-        (
-            "finished",
-            texts(runs.iter().map(|run| run.finished.as_ref())),
-            true,
-        ),
-        (
-            "status",
-            texts(runs.iter().map(|run| Some(&run.status))),
-            false,
-        ),
-        (
-            "rows",
-            count(runs.iter().map(|run| run.rows).collect()),
-            false,
-        ),
-        (
-            "bytes",
-            count(runs.iter().map(|run| run.bytes).collect()),
-            false,
-        ),
-        (
-            "error",
-            texts(runs.iter().map(|run| run.error.as_ref())),
-            true,
-        ),
     ])?)
 }

@@ -5,27 +5,35 @@
 
 mod catalog;
 mod engine;
+mod execute;
 mod knowledge;
+mod memory;
 mod preview;
+mod project;
 
 use std::sync::Arc;
 
 use datafusion::prelude::{DataFrame, SessionContext};
-use tokio::sync::OnceCell;
+
+pub use execute::Answer;
+pub use project::{Defined, Project};
 
 use crate::backend::Orphan;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::OpenOptions;
 use crate::offload::{Offload, Plan, Record, Take};
-use crate::repository::{History, Repository};
+use crate::repository::History;
 use crate::run::{
-    Against, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher, plan_statement,
+    Against, Changes, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher, plan_statement,
 };
 use crate::schema::TableName;
 use crate::systems::Connections;
+use engine::GoeOptions;
+use knowledge::Knowledge;
+use memory::Memory;
 
-pub use preview::PreviewExtent;
+pub use preview::{PreviewExtent, Sample};
 
 /// A configuration at work. Cheap to clone.
 #[derive(Clone)]
@@ -36,7 +44,7 @@ pub struct Session {
 struct Inner {
     connections: Arc<Connections>,
     engine: SessionContext,
-    repository: OnceCell<Arc<Repository>>,
+    memory: Arc<Memory>,
 }
 
 impl Session {
@@ -45,18 +53,23 @@ impl Session {
     /// # Errors
     /// [`ErrorKind::Internal`] when the engine can't be set up.
     pub fn new(config: Config) -> Result<Self> {
+        let memory = Arc::new(Memory::new(config.repository()));
         let connections = Arc::new(Connections::new(config));
         let engine = engine::build(
             &connections,
             OpenOptions::default(),
             &engine::Limits::default(),
         )?;
-        let repository = OnceCell::new();
+        let knowledge = Knowledge {
+            connections: Arc::clone(&connections),
+            memory: Arc::clone(&memory),
+        };
+        engine::add_schema(&engine, "goe", Arc::new(knowledge))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 connections,
                 engine,
-                repository,
+                memory,
             }),
         })
     }
@@ -85,7 +98,6 @@ impl Session {
     /// Kind Usage for text that does not parse or names what is not there, and whatever the
     /// systems say.
     pub async fn sql(&self, statement: &str) -> Result<DataFrame> {
-        knowledge::refresh(self)?;
         let engine = &self.inner.engine;
         let plan = plan_statement(engine, statement).await?;
         Ok(engine.execute_logical_plan(plan).await?)
@@ -101,6 +113,16 @@ impl Session {
             .await
     }
 
+    /// What has changed since an offload's target was filled last; nothing is written.
+    ///
+    /// # Errors
+    /// As [`Runner::changes`].
+    pub async fn changes(&self, offload: &Offload) -> Result<Changes> {
+        self.runner(offload, Arc::new(Unwatched), Interrupt::never())?
+            .changes(offload)
+            .await
+    }
+
     /// Runs an offload.
     ///
     /// # Errors
@@ -112,9 +134,27 @@ impl Session {
         watcher: Arc<dyn Watcher>,
         interrupt: Interrupt,
     ) -> Result<Outcome> {
-        let repository = self.repository()?;
+        let repository = self.inner.memory.open()?;
         self.runner(offload, watcher, interrupt)?
             .offload(&repository, offload, take)
+            .await
+    }
+
+    /// Gives a target that something else filled a record, once its rows are proved to be those of
+    /// the source for which `window` is true, or all of them.
+    ///
+    /// # Errors
+    /// As [`Runner::adopt`].
+    pub async fn adopt(
+        &self,
+        offload: &Offload,
+        window: Option<&str>,
+        watcher: Arc<dyn Watcher>,
+        interrupt: Interrupt,
+    ) -> Result<Outcome> {
+        let repository = self.memory().open()?;
+        self.runner(offload, watcher, interrupt)?
+            .adopt(&repository, offload, window)
             .await
     }
 
@@ -157,7 +197,7 @@ impl Session {
     /// # Errors
     /// As [`Repository::history`].
     pub fn history(&self, run: Option<&str>) -> Result<History> {
-        self.repository()?.history(run)
+        self.inner.memory.open()?.history(run)
     }
 
     /// The files that dead runs left beside a target; with `remove` they are removed.
@@ -166,20 +206,14 @@ impl Session {
     /// Whatever the target's system says.
     pub async fn clean(&self, target: &TableName, remove: bool) -> Result<Vec<Orphan>> {
         let backend = self.inner.connections.backend(&target.connection)?;
-        let living = self.repository()?.living()?;
+        let living = self.inner.memory.open()?.living()?;
         backend
             .orphans(&target.schema, &target.table, &living, remove)
             .await
     }
 
-    fn repository(&self) -> Result<Arc<Repository>> {
-        if let Some(open) = self.inner.repository.get() {
-            return Ok(Arc::clone(open));
-        }
-        let opened = Arc::new(Repository::open(&self.config().repository())?);
-        // Another thread may have been first; either connection will do.
-        let _ = self.inner.repository.set(Arc::clone(&opened));
-        Ok(opened)
+    fn memory(&self) -> &Memory {
+        &self.inner.memory
     }
 
     fn runner(

@@ -1,11 +1,11 @@
 //! The systems behind connections, made once per name.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::system;
 use crate::backend::Backend;
-use crate::config::{Config, Connection};
+use crate::config::{Config, Connection, NewConnection};
 use crate::error::Result;
 use crate::frontend::Frontend;
 
@@ -13,6 +13,8 @@ use crate::frontend::Frontend;
 #[derive(Debug)]
 pub struct Connections {
     config: Config,
+    /// The same with the connections that were made since.
+    current: RwLock<Config>,
     frontends: Cache<dyn Frontend>,
     backends: Cache<dyn Backend>,
 }
@@ -24,13 +26,14 @@ impl Connections {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
+            current: RwLock::new(config.clone()),
             config,
             frontends: Cache::default(),
             backends: Cache::default(),
         }
     }
 
-    /// What is configured.
+    /// What was configured at first.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
@@ -38,8 +41,32 @@ impl Connections {
 
     /// The names of all configured connections, in order.
     #[must_use]
-    pub fn names(&self) -> Vec<&str> {
-        self.config.connection_names()
+    pub fn names(&self) -> Vec<String> {
+        let names = |config: &Config| {
+            let names = config.connection_names();
+            names.into_iter().map(str::to_owned).collect()
+        };
+        self.with_current(names)
+    }
+
+    /// Keeps a connection in the configuration's file; it can be used at once.
+    ///
+    /// # Errors
+    /// Those of [`Config::keep`], and kind Config for a URL of no system.
+    pub fn keep(&self, connection: &NewConnection<'_>) -> Result<()> {
+        let scheme = connection.url.split(':').next().unwrap_or_default();
+        if !scheme.starts_with("${") {
+            system(scheme)?;
+        }
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = current.keep(connection)?;
+        forget(&self.frontends, connection.name);
+        forget(&self.backends, connection.name);
+        Ok(())
+    }
+
+    fn with_current<T>(&self, ask: impl FnOnce(&Config) -> T) -> T {
+        ask(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The frontend of a connection's name, or of a URL.
@@ -67,12 +94,15 @@ impl Connections {
     /// # Errors
     /// Those of [`Config::connection`] and [`system`].
     pub fn system(&self, name_or_url: &str) -> Result<&'static super::System> {
-        system(self.config.connection(name_or_url)?.scheme())
+        system(
+            self.with_current(|config| config.connection(name_or_url))?
+                .scheme(),
+        )
     }
 
     /// A resolved connection, relative paths of its URL seen from the current folder.
     fn connection(&self, name_or_url: &str) -> Result<Connection> {
-        let connection = self.config.connection(name_or_url)?;
+        let connection = self.with_current(|config| config.connection(name_or_url))?;
         let local = system(connection.scheme())?.local_paths;
         Ok(if local {
             connection.with_local_path()
@@ -80,6 +110,13 @@ impl Connections {
             connection
         })
     }
+}
+
+fn forget<T: ?Sized>(cache: &Cache<T>, name: &str) {
+    cache
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .remove(name);
 }
 
 fn cached<T: ?Sized>(

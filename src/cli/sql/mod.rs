@@ -5,30 +5,37 @@ mod statements;
 
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::prelude::DataFrame;
 use futures::StreamExt;
+use serde_json::{Value, json};
 
+use super::progress::{self, Progress};
 use super::rows::Rows;
 use super::screen::Format;
 use super::stop::{Done, Stop};
-use super::{Context, figures};
+use super::{Context, figures, offload, plan, previewed, verify};
 use crate::error::{Error, Result};
-use crate::session::Session;
+use crate::offload::statement::{Statement, parse};
+use crate::run::{Interrupt, Unwatched};
+use crate::session::{Answer, Session};
 
 /// How many batches are read before the screen takes them.
 const AHEAD: usize = 2;
 
-/// Query all connections in SQL: CONNECTION.SCHEMA.TABLE
+/// Query all connections, and define and run offloads, in SQL
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  goe sql\n  \
     goe sql -c 'SELECT count(*) FROM shop.main.orders'\n  \
     goe sql -c 'SELECT * FROM lake.tpch.orders' --output csv | head\n  \
-    goe sql -f report.sql --output json\n\n\
-    Without -c or -f it asks at a prompt, or reads standard input.")]
+    goe sql -f report.sql --output json\n  \
+    goe sql -c 'RUN OFFLOAD sales'\n\n\
+    goe help statements shows those of goe itself. Without -c or -f it asks at a prompt, or reads standard input.")]
 pub(super) struct Sql {
     /// Run these statements
     #[arg(short, long, value_name = "SQL", conflicts_with = "file")]
@@ -49,14 +56,10 @@ impl Sql {
             }
             (None, None) => read_input()?,
         };
-        let statements = statements::split(&text);
-        let all = async {
-            for statement in &statements {
-                execute(&session, context, statement).await?;
-            }
-            Ok(())
-        };
-        super::stoppable(context, all).await
+        for statement in statements::split(&text) {
+            execute(&session, context, &statement).await?;
+        }
+        Ok(())
     }
 }
 
@@ -76,10 +79,50 @@ fn read_input() -> Result<String> {
     Ok(text)
 }
 
-/// Runs one statement and writes its rows as they come.
+/// Runs one statement and writes what it gives. Only what moves rows stops in its own way.
 async fn execute(session: &Session, context: &Context, statement: &str) -> Done {
+    let moves = matches!(
+        parse(statement)?,
+        Some(Statement::Run { .. } | Statement::Insert(_) | Statement::Verify { .. })
+    );
+    if !moves {
+        let unwatched = Arc::new(Unwatched);
+        let answer = async {
+            let answer = session
+                .execute(statement, unwatched, Interrupt::never())
+                .await?;
+            show(context, answer).await
+        };
+        return super::stoppable(context, answer).await;
+    }
+    let progress = Arc::new(Progress::new(context.screen));
+    let (trigger, interrupt) = Interrupt::new();
+    let stopping = progress::fire_when_stopped(context, &progress, trigger);
+    let watcher = Arc::clone(&progress) as _;
+    let answer = session.execute(statement, watcher, interrupt).await;
+    stopping.abort();
+    progress.finish();
+    show(context, answer?).await
+}
+
+async fn show(context: &Context, answer: Answer) -> Done {
+    match answer {
+        Answer::Rows(frame) => show_rows(context, frame).await,
+        Answer::Plan(plan) => plan::show(context, &plan),
+        Answer::Preview(preview) => previewed::show(context, &preview, true, None),
+        Answer::Ran(outcome) => offload::show(context, &outcome),
+        Answer::Verified(verification) => verify::show(context, &verification),
+        Answer::Done(text) if context.screen.is_json() => match serde_json::from_str(&text) {
+            Ok(Value::Object(plan)) => context.screen.json(&plan),
+            _ => context.screen.json(&json!({ "done": text })),
+        },
+        Answer::Done(text) => context.screen.report(text),
+    }
+}
+
+/// Writes rows as they come.
+async fn show_rows(context: &Context, frame: DataFrame) -> Done {
     let began = Instant::now();
-    let frame = session.sql(statement).await?;
     let stream = frame.execute_stream().await.map_err(Error::from)?;
     let mut rows = Rows::new(context.screen);
     rows.describe(stream.schema());
@@ -116,7 +159,7 @@ fn pump(mut stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
 
 /// Runs a statement of the prompt, whose end by an error or a signal does not end the prompt.
 async fn execute_at_prompt(session: &Session, context: &Context, statement: &str) -> Done {
-    let outcome = super::stoppable(context, execute(session, context, statement)).await;
+    let outcome = execute(session, context, statement).await;
     context.signals.reset();
     match outcome {
         Err(Stop::Failed(error)) => {

@@ -75,6 +75,23 @@ const KEYWORDS: &[&str] = &[
     "DESC",
     "OVER",
     "PARTITION BY",
+    "CREATE OFFLOAD",
+    "CREATE CONNECTION",
+    "EXPLAIN OFFLOAD",
+    "PREVIEW OFFLOAD",
+    "RUN OFFLOAD",
+    "VERIFY OFFLOAD",
+    "ALTER OFFLOAD",
+    "DESCRIBE OFFLOAD",
+    "DROP OFFLOAD",
+    "SHOW OFFLOADS",
+    "SHOW CONNECTIONS",
+    "SHOW RUNS",
+    "PARTITIONED BY",
+    "CLUSTERED BY",
+    "INCREMENTAL BY",
+    "UNTIL",
+    "INSERT INTO",
 ];
 
 const HELP: &str = "End a statement with a semicolon. Tab completes keywords, connections and \
@@ -163,8 +180,7 @@ struct Assistant<'s> {
 impl Assistant<'_> {
     fn candidates(&self, word: &str) -> Vec<String> {
         let lower = word.to_lowercase();
-        let names = self.session.config();
-        let connections = names.connection_names();
+        let connections = self.session.connections().names();
         let known: Vec<String> = match connections.iter().find(|name| is_within(word, name)) {
             Some(connection) => self.tables_of(connection),
             None if word.is_empty() => return Vec::new(),

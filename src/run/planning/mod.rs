@@ -124,9 +124,9 @@ pub(super) async fn decide(
         existing: sides.existing.clone(),
         change,
         mode,
-        window,
         filled_by,
-        keys: keys(sides),
+        keys: keys(sides, &window.after),
+        window,
         sorted,
         notes,
         nothing,
@@ -201,13 +201,15 @@ fn chunks(
     Ok(planned)
 }
 
-/// The types of the source's columns, where a record may be in terms of them.
-fn keys(sides: &Sides) -> BTreeMap<String, String> {
+/// The types of the source's columns that a record is in terms of.
+pub(super) fn keys(sides: &Sides, covered: &Region) -> BTreeMap<String, String> {
     let [table] = sides.tables.as_slice() else {
         return BTreeMap::new();
     };
+    let named = covered.columns();
     let columns = table.source().table().columns.iter();
     columns
+        .filter(|column| named.contains(&column.name))
         .map(|column| (column.name.clone(), column.canonical.to_string()))
         .collect()
 }
@@ -220,7 +222,7 @@ fn sorts(offload: &Offload, readings: &[Reading]) -> bool {
     many && bytes.is_none_or(|bytes| bytes > offload.memory() as u64 / 4)
 }
 
-fn does_not_fit(offload: &Offload, differences: &[String]) -> Error {
+pub(super) fn does_not_fit(offload: &Offload, differences: &[String]) -> Error {
     Error::new(
         ErrorKind::AlreadyExists,
         format!(
@@ -316,6 +318,44 @@ pub(super) fn project_coverage(
     let conditions = window::conditions(engine, sides)?;
     let rows = window::covered(record, conditions.as_ref(), sides)?;
     project(sides, offload, &rows, Columns::OfSelect)
+}
+
+/// A window of the source as a target holds it.
+pub(super) struct Covered {
+    pub(super) rows: Region,
+    pub(super) query: LogicalPlan,
+    pub(super) mapped: Mapped,
+}
+
+/// The rows for which a condition is true, or all of them.
+pub(super) fn project_window(
+    engine: &SessionContext,
+    sides: &Sides,
+    offload: &Offload,
+    window: Option<&str>,
+) -> Result<Covered> {
+    let rows = match (window, window::conditions(engine, sides)?) {
+        (None, _) => Region::all(),
+        (Some(text), Some(conditions)) => conditions.region(text)?,
+        (Some(_), None) => {
+            return Err(
+                Error::unsupported("A join or an aggregate is held in full only")
+                    .hint("leave the window out"),
+            );
+        }
+    };
+    // In the order of the target, as later runs have them.
+    let (query, mapped) = project(sides, offload, &rows, Columns::OfTarget)?;
+    Ok(Covered {
+        rows,
+        query,
+        mapped,
+    })
+}
+
+/// The query and the target's shape for every row of the source.
+pub(super) fn project_all(sides: &Sides, offload: &Offload) -> Result<(LogicalPlan, Mapped)> {
+    project(sides, offload, &Region::all(), Columns::OfSelect)
 }
 
 /// Puts a region's condition right above the scan, where every column of the source is known.

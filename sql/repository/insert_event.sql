@@ -1,0 +1,1 @@
+INSERT INTO events (run, ordinal, time, event, body) VALUES (?1, ?2, ?3, ?4, ?5);

@@ -1,0 +1,1 @@
+INSERT INTO files (run, chunk, path, rows, bytes) VALUES (?1, ?2, ?3, ?4, ?5);

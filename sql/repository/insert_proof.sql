@@ -1,0 +1,1 @@
+INSERT INTO proofs (run, chunk, proof) VALUES (?1, ?2, ?3);

@@ -1,0 +1,1 @@
+SELECT offload, statement, spec, applied FROM definitions ORDER BY offload;

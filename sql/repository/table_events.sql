@@ -1,0 +1,1 @@
+SELECT run, ordinal, time, event, body FROM events ORDER BY run, ordinal;

@@ -1,0 +1,1 @@
+SELECT run, chunk, path, rows, bytes FROM files ORDER BY run, chunk, path;

@@ -1,0 +1,1 @@
+SELECT offload, source, target, statement, spec, applied FROM definitions ORDER BY offload;

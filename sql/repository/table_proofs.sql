@@ -1,0 +1,1 @@
+SELECT run, chunk, proof FROM proofs ORDER BY run, chunk;

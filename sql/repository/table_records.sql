@@ -1,0 +1,1 @@
+SELECT target, sequence, manifest, published, body FROM records ORDER BY target;

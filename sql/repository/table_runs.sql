@@ -1,0 +1,2 @@
+SELECT run, offload, source, target, started, finished, status, rows, bytes, error
+FROM runs ORDER BY started, run;

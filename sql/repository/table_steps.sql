@@ -1,0 +1,1 @@
+SELECT run, ordinal, step, chunk, started, millis, status FROM steps ORDER BY run, ordinal;
