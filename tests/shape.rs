@@ -522,3 +522,28 @@ fn a_changed_source_is_taken_as_the_offload_says() {
         }
     }
 }
+
+#[test]
+fn a_sample_proposes_and_changes_nothing() {
+    let project = Project::with(SALES);
+    let plan = ["plan", "shop.main.sales", "--to", "lake.dw.sales"];
+    let sample = ["--data-sample-percent", "50"];
+    let proposed = project.goe(&[&plan[..], &sample].concat()).ok();
+    let proposed = proposed.says(&[
+        "500 rows read",
+        "--decimal-columns amount --decimal-columns-type 18,2",
+    ]);
+    assert!(!proposed.stdout.contains("note"), "{proposed}");
+    let options = [
+        "--decimal-columns",
+        "amount",
+        "--decimal-columns-type",
+        "18,2",
+    ];
+    project
+        .goe(&[&plan[..], &sample, &options].concat())
+        .ok()
+        .says(&["no column holds numbers"]);
+    assert!(!project.is_published("dw", "sales"));
+    offload(&project, &options).ok();
+}

@@ -17,6 +17,7 @@ mod history;
 mod offload;
 mod plan;
 mod preview;
+mod previewed;
 mod progress;
 mod request;
 mod rows;

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::request::Request;
+use super::request::{Request, shell_line};
 use super::stop::Done;
 use super::{Context, file};
+use crate::session::Sample;
 
 /// Show what an offload would do: types, statements, splits, proof
 #[derive(Debug, Args)]
@@ -21,12 +22,16 @@ use super::{Context, file};
 pub(super) struct Plan {
     #[command(flatten)]
     request: Request,
+    /// Write what would be run on the target, in order, into this new file; - shows it
+    #[arg(long, value_name = "FILE|-", conflicts_with = "diff")]
+    ddl_file: Option<PathBuf>,
+    /// Read the first N percent of the rows, and propose types for numbers that come as text;
+    /// nothing else is changed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100), conflicts_with_all = ["ddl_file", "diff"])]
+    data_sample_percent: Option<u8>,
     /// Show only what has changed since the last run
     #[arg(long)]
     diff: bool,
-    /// Write what would be run on the target, in order, into this new file; - shows it
-    #[arg(long, value_name = "FILE|-")]
-    ddl_file: Option<PathBuf>,
 }
 
 impl Plan {
@@ -41,12 +46,42 @@ impl Plan {
                 context.screen.line(changes.to_string().trim_end())
             };
         }
+        if let Some(percent) = self.data_sample_percent {
+            let sample = session
+                .sample(&offload, &self.request.take()?, percent)
+                .await?;
+            return show_sample(context, &sample);
+        }
         let plan = session.plan(&offload, &self.request.take()?).await?;
         match &self.ddl_file {
             None => show(context, &plan),
             Some(file) => write_ddl(context, &plan, file),
         }
     }
+}
+
+fn show_sample(context: &Context, sample: &Sample) -> Done {
+    let screen = context.screen;
+    if screen.is_json() {
+        return screen.json(sample);
+    }
+    let rows = super::figures::counted(sample.rows, "row");
+    if sample.proposals.is_empty() {
+        return screen.line(format_args!(
+            "{rows} read: no column holds numbers as text alone"
+        ));
+    }
+    screen.line(format_args!(
+        "{rows} read. These options would fit, and change nothing by themselves:"
+    ))?;
+    for proposal in &sample.proposals {
+        let values = super::figures::counted(proposal.values, "value");
+        let options = shell_line(&proposal.options);
+        screen.line(format_args!(
+            "  {options}    ({values}, each is checked in a run)"
+        ))?;
+    }
+    Ok(())
 }
 
 fn write_ddl(context: &Context, plan: &crate::offload::Plan, to: &Path) -> Done {

@@ -108,7 +108,8 @@ impl Request {
         let alone = self.to.is_none()
             && self.target_name.is_none()
             && self.select.is_none()
-            && self.filter.is_none();
+            && self.filter.is_none()
+            && self.shape.is_empty();
         match &self.from {
             Some(name) if alone => session.defined(name),
             _ => Ok(None),

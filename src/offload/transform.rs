@@ -60,7 +60,7 @@ impl Transform {
         match self {
             Self::Identity => (value.data_type() == to).then(|| value.clone()),
             Self::Time(unit) => {
-                let day = first_day(day_of(value)?, unit)?;
+                let day = first_of(day_of(value)?, unit)?;
                 (to == DataType::Date32).then_some(ScalarValue::Date32(Some(day)))
             }
             Self::Truncate(width) => {
@@ -122,7 +122,7 @@ fn day_of(value: &ScalarValue) -> Option<i32> {
     i32::try_from(days).ok()
 }
 
-fn first_day(day: i32, unit: Unit) -> Option<i32> {
+fn first_of(day: i32, unit: Unit) -> Option<i32> {
     let date = date32_to_datetime(day)?.date();
     let first = match unit {
         Unit::Year => NaiveDate::from_ymd_opt(date.year(), 1, 1)?,

@@ -33,7 +33,7 @@ use engine::GoeOptions;
 use knowledge::Knowledge;
 use memory::Memory;
 
-pub use preview::PreviewExtent;
+pub use preview::{PreviewExtent, Sample};
 
 /// A configuration at work. Cheap to clone.
 #[derive(Clone)]

@@ -19,7 +19,7 @@ use super::progress::{self, Progress};
 use super::rows::Rows;
 use super::screen::Format;
 use super::stop::{Done, Stop};
-use super::{Context, figures, offload, plan, preview, verify};
+use super::{Context, figures, offload, plan, previewed, verify};
 use crate::error::{Error, Result};
 use crate::offload::statement::{Statement, parse};
 use crate::run::{Interrupt, Unwatched};
@@ -109,7 +109,7 @@ async fn show(context: &Context, answer: Answer) -> Done {
     match answer {
         Answer::Rows(frame) => show_rows(context, frame).await,
         Answer::Plan(plan) => plan::show(context, &plan),
-        Answer::Preview(preview) => preview::tell_rows(context, &preview),
+        Answer::Preview(preview) => previewed::show(context, &preview, true, None),
         Answer::Ran(outcome) => offload::show(context, &outcome),
         Answer::Verified(verification) => verify::show(context, &verification),
         Answer::Done(text) if context.screen.is_json() => match serde_json::from_str(&text) {

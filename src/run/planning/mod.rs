@@ -374,7 +374,8 @@ pub(super) fn project_window(
             );
         }
     };
-    let (query, mapped) = project(sides, offload, &rows, Columns::OfSelect)?;
+    // In the order of the target, as later runs have them.
+    let (query, mapped) = project(sides, offload, &rows, Columns::OfTarget)?;
     Ok(Covered {
         rows,
         query,
