@@ -11,4 +11,5 @@ mod offload;
 mod project;
 mod slt;
 mod source;
+mod statements;
 mod tidy;

@@ -10,10 +10,12 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr, Ident, VisitMut, VisitorMut};
 
 use crate::error::Result;
+use crate::offload::statement::refuse_chains;
 use crate::schema::pick;
 
 /// Plans a statement, its column names taken as they are meant.
 pub(crate) async fn plan(engine: &SessionContext, statement: &str) -> Result<LogicalPlan> {
+    refuse_chains(statement)?;
     let state = engine.state();
     let dialect = state.config().options().sql_parser.dialect;
     let mut parsed = state.sql_to_statement(statement, &dialect)?;

@@ -29,7 +29,9 @@ pub enum Answer {
     Ran(Box<Outcome>),
     /// `VERIFY OFFLOAD`; a difference is no error here.
     Verified(Verification),
-    /// Something was done, or is told: in words.
+    /// What was asked for, as text: a definition, a plan as JSON.
+    Text(String),
+    /// Something was done: in words.
     Done(String),
 }
 
@@ -94,7 +96,7 @@ impl Session {
                 Ok(Answer::Preview(rows))
             }
             Statement::Show(shown) => self.sql(listing(shown)).await.map(Answer::Rows),
-            Statement::Describe { name } => self.named(&name).await?.statement().map(Answer::Done),
+            Statement::Describe { name } => self.named(&name).await?.statement().map(Answer::Text),
             Statement::CreateConnection {
                 name,
                 replace,
@@ -133,7 +135,7 @@ impl Session {
         let spec = options.apply(&self.subject(subject).await?)?;
         let plan = self.plan(&self.ready(&spec)?, take).await?;
         Ok(if json {
-            Answer::Done(plan.to_json().to_string())
+            Answer::Text(plan.to_json().to_string())
         } else {
             Answer::Plan(Box::new(plan))
         })

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use super::{OffloadSpec, Take};
 
-pub use grammar::parse;
+pub use grammar::{parse, refuse_chains};
 pub use options::{Options, option_names};
 pub use script::definitions;
 pub(super) use select::{PlainSelect, plain_select};
