@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
@@ -13,17 +14,34 @@ use crate::error::Result;
 use crate::offload::statement::refuse_chains;
 use crate::schema::pick;
 
-/// Plans a statement, its column names taken as they are meant.
+/// Plans a statement. Column names are taken as they are meant where they are not there as they
+/// are written: most statements ask each system once only.
 pub(crate) async fn plan(engine: &SessionContext, statement: &str) -> Result<LogicalPlan> {
     refuse_chains(statement)?;
     let state = engine.state();
     let dialect = state.config().options().sql_parser.dialect;
     let mut parsed = state.sql_to_statement(statement, &dialect)?;
+    let failed = match state.statement_to_plan(parsed.clone()).await {
+        Ok(plan) => return Ok(plan),
+        // What a system says is no matter of names, and it is not asked twice.
+        Err(failed) if matches!(failed.find_root(), DataFusionError::External(_)) => {
+            return Err(failed.into());
+        }
+        Err(failed) => failed,
+    };
     let columns = columns_of(engine, &parsed).await?;
+    let mut namer = Namer {
+        columns: &columns,
+        named: false,
+    };
     if let Statement::Statement(inner) = &mut parsed {
-        let _: ControlFlow<()> = inner.visit(&mut Namer { columns: &columns });
+        let _: ControlFlow<()> = inner.visit(&mut namer);
     }
-    Ok(state.statement_to_plan(parsed).await?)
+    if namer.named {
+        Ok(state.statement_to_plan(parsed).await?)
+    } else {
+        Err(failed.into())
+    }
 }
 
 /// The names of all columns of all tables that a statement names.
@@ -53,11 +71,13 @@ async fn columns_of(engine: &SessionContext, statement: &Statement) -> Result<BT
 
 struct Namer<'a> {
     columns: &'a BTreeSet<String>,
+    /// Whether any name was written otherwise.
+    named: bool,
 }
 
 impl Namer<'_> {
     /// The engine lower-cases a name without quotes; one that is a column otherwise gets quotes.
-    fn name(&self, identifier: &mut Ident) {
+    fn name(&mut self, identifier: &mut Ident) {
         let lower = identifier.value.to_lowercase();
         if identifier.quote_style.is_some() || self.columns.contains(&lower) {
             return;
@@ -65,6 +85,7 @@ impl Namer<'_> {
         let known = self.columns.iter().map(String::as_str);
         if let Some(column) = pick(&identifier.value, known) {
             *identifier = Ident::with_quote('"', column);
+            self.named = true;
         }
     }
 }

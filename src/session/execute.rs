@@ -231,7 +231,10 @@ impl Session {
     /// # Errors
     /// Those of the files and of the repository.
     pub fn defined(&self, name: &str) -> Result<Option<OffloadSpec>> {
-        if let Some(defined) = self.project()?.find(name) {
+        // The name of a table needs no files, which may be wrong elsewhere.
+        if TableName::parse(name).is_err()
+            && let Some(defined) = self.project()?.find(name)
+        {
             return Ok(Some(defined.spec.clone()));
         }
         let applied = self.memory().look()?.definitions()?;

@@ -56,7 +56,7 @@ impl Sql {
             }
             (None, None) => read_input()?,
         };
-        for statement in statements::split(&text) {
+        for statement in statements::split_in_place(&text) {
             execute(&session, context, &statement).await?;
         }
         Ok(())
