@@ -418,7 +418,7 @@ impl From<std::io::Error> for Error {
     }
 }
 
-/// An error of `kind`, or a better one where a disk says at the bottom of it what is wrong.
+/// An error of `kind`, or a better one where a disk or a store says at the bottom of it what is wrong.
 fn on_disk(kind: ErrorKind, message: String, error: &(dyn StdError + 'static)) -> Error {
     use std::io::ErrorKind as Io;
     match disk_error(error) {
@@ -428,23 +428,41 @@ fn on_disk(kind: ErrorKind, message: String, error: &(dyn StdError + 'static)) -
         Some(Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge) => {
             Error::new(ErrorKind::Load, message).hint("make room there, then run it again")
         }
+        _ if causes(error).any(refused) => {
+            Error::new(ErrorKind::Permission, message).hint("allow this user to write there")
+        }
         _ => Error::new(kind, message),
     }
 }
 
 /// What the operating system said, under all that was wrapped around it.
 fn disk_error(error: &(dyn StdError + 'static)) -> Option<std::io::ErrorKind> {
-    let mut next = Some(error);
-    while let Some(current) = next {
-        next = match current.downcast_ref::<std::io::Error>() {
-            Some(io) => match io.get_ref() {
-                Some(inner) => Some(inner),
-                None => return Some(io.kind()),
-            },
-            None => current.source(),
-        };
+    let bare = |cause: &(dyn StdError + 'static)| {
+        let io = cause.downcast_ref::<std::io::Error>()?;
+        io.get_ref().is_none().then_some(io.kind())
+    };
+    causes(error).find_map(bare)
+}
+
+/// Whether a store refused a request for the sake of a right.
+fn refused(cause: &(dyn StdError + 'static)) -> bool {
+    let store = cause.downcast_ref::<object_store::Error>();
+    matches!(store, Some(object_store::Error::PermissionDenied { .. }))
+}
+
+/// An error and all that is wrapped in it, the outermost first.
+fn causes<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| beneath(*error))
+}
+
+/// What an error wraps.
+fn beneath<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
+    match error.downcast_ref::<std::io::Error>() {
+        Some(io) => io.get_ref().map(|inner| inner as _),
+        None => error.source(),
     }
-    None
 }
 
 #[cfg(test)]

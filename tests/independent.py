@@ -4,6 +4,9 @@
     independent.py LAKE_TABLE postgres URL TABLE
 
 The table is read by the packages `deltalake` and `duckdb`, the source by `sqlite3` or `psycopg2`.
+LAKE_TABLE is a folder, or s3://BUCKET/PATH with the store's address and keys in the environment
+(AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION).
+
 Rows are compared as multisets of exact values: decimals by value, instants in UTC. The statistics
 in the table's log are compared with the rows of each file. Ends with one line, or with the first
 differences and exit code 1.
@@ -21,6 +24,7 @@ import urllib.parse
 import deltalake
 import duckdb
 import pyarrow
+import pyarrow.fs
 import pyarrow.parquet
 import pyarrow.types as kinds
 
@@ -99,25 +103,39 @@ def differences(one, other, name):
     return [f"{name} only ({count}x): {row}" for row, count in list((one - other).items())[:5]]
 
 
-def statistics(path):
+def folder(path):
+    """A table's folder as Arrow's own file systems see it."""
+    if not path.startswith("s3://"):
+        return pyarrow.fs.SubTreeFileSystem(path, pyarrow.fs.LocalFileSystem())
+    scheme, address = os.environ["AWS_ENDPOINT_URL"].split("://")
+    store = pyarrow.fs.S3FileSystem(
+        access_key=os.environ["AWS_ACCESS_KEY_ID"],
+        secret_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+        region=os.environ["AWS_REGION"],
+        endpoint_override=address,
+        scheme=scheme,
+    )
+    return pyarrow.fs.SubTreeFileSystem(path.removeprefix("s3://"), store)
+
+
+def statistics(files):
     """The problems of the statistics in the log, file by file."""
     adds = {}
-    log = os.path.join(path, "_delta_log")
-    for commit in sorted(name for name in os.listdir(log) if name.endswith(".json")):
-        with open(os.path.join(log, commit), encoding="utf-8") as lines:
-            for line in lines:
-                action = json.loads(line)
-                if "add" in action:
-                    adds[action["add"]["path"]] = action["add"].get("stats")
-                if "remove" in action:
-                    adds.pop(action["remove"]["path"], None)
+    log = files.get_file_info(pyarrow.fs.FileSelector("_delta_log"))
+    for commit in sorted(entry.path for entry in log if entry.path.endswith(".json")):
+        for line in files.open_input_stream(commit).read().decode().rstrip("\n").split("\n"):
+            action = json.loads(line)
+            if "add" in action:
+                adds[action["add"]["path"]] = action["add"].get("stats")
+            if "remove" in action:
+                adds.pop(action["remove"]["path"], None)
     for file, text in adds.items():
         if not text:
             yield f"{file}: no statistics"
             continue
         told = json.loads(text, parse_float=decimal.Decimal, parse_int=decimal.Decimal)
-        on_disk = os.path.join(path, urllib.parse.unquote(file))
-        rows = pyarrow.parquet.ParquetFile(on_disk).read()
+        stored = files.open_input_file(urllib.parse.unquote(file))
+        rows = pyarrow.parquet.ParquetFile(stored).read()
         if told["numRecords"] != rows.num_rows:
             yield f"{file}: numRecords {told['numRecords']}, {rows.num_rows} in the file"
         for field in rows.schema:
@@ -176,7 +194,8 @@ def without_partitions(lake):
 
 def main():
     path, system, address, name = sys.argv[1:]
-    table = deltalake.DeltaTable(path)
+    options = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    table = deltalake.DeltaTable(path, storage_options=options)
     lake = without_partitions(table.to_pyarrow_table())
     reader = {"sqlite": sqlite_rows, "postgres": postgres_rows}[system]
     by_deltalake = multiset(rows_of(lake))
@@ -189,7 +208,7 @@ def main():
     problems = differences(source, by_deltalake, "source") + differences(by_deltalake, source, "lake")
     problems += differences(by_deltalake, by_duckdb, "deltalake")
     problems += differences(by_duckdb, by_deltalake, "duckdb")
-    problems += list(statistics(path))
+    problems += list(statistics(folder(path)))
     if problems:
         print("\n".join(problems[:20]))
         sys.exit(1)

@@ -30,13 +30,19 @@ const LINEITEM: &str = "
 ";
 
 fn compare(project: &Project, table: &Path, source: [&str; 3]) {
+    compare_at(project, table.to_str().expect("UTF-8"), source, &[]);
+}
+
+/// Compares a table, in a folder or at a URL that these variables open, with its source.
+pub fn compare_at(project: &Project, table: &str, source: [&str; 3], variables: &[(&str, &str)]) {
     let Ok(python) = std::env::var("GOE_TEST_PYTHON") else {
         return skip("independent readers: GOE_TEST_PYTHON names no Python");
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/independent.py");
-    let table = table.to_str().expect("UTF-8");
     let arguments = [&[script, table][..], &source].concat();
-    let compared = Ran::of(project.command_of(&python, &arguments)).ok();
+    let mut command = project.command_of(&python, &arguments);
+    command.envs(variables.iter().copied());
+    let compared = Ran::of(command).ok();
     assert!(compared.stdout.contains("rows equal"), "{compared}");
 }
 
@@ -105,14 +111,14 @@ fn a_partitioned_and_grown_table_is_read_by_others_as_it_was() {
 }
 
 /// A schema of this process in the server of the tests, dropped at the end.
-struct Schema<'p> {
+pub struct Schema<'p> {
     project: &'p Project,
     url: String,
     name: String,
 }
 
 impl<'p> Schema<'p> {
-    fn new(project: &'p Project, url: &str, topic: &str) -> Self {
+    pub fn new(project: &'p Project, url: &str, topic: &str) -> Self {
         let name = format!("goe_{topic}_{}", std::process::id());
         let schema = Self {
             project,
@@ -123,9 +129,29 @@ impl<'p> Schema<'p> {
         schema
     }
 
-    fn run(&self, sql: &str) {
-        let sql = format!("SET search_path TO {}; {sql}", self.name);
-        let arguments = ["-q", "-v", "ON_ERROR_STOP=1", "-d", &self.url, "-c", &sql];
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A table of it as goe names it.
+    pub fn table(&self, name: &str) -> String {
+        format!("pg.{}.{name}", self.name)
+    }
+
+    pub fn run(&self, sql: &str) {
+        self.psql(&["-c", sql]);
+    }
+
+    /// Runs statements of any length.
+    pub fn run_script(&self, sql: &str) {
+        self.project.write("script.sql", sql);
+        self.psql(&["-f", "script.sql"]);
+    }
+
+    fn psql(&self, what: &[&str]) {
+        let place = format!("SET search_path TO {}", self.name);
+        let arguments = ["-q", "-v", "ON_ERROR_STOP=1", "-d", &self.url, "-c", &place];
+        let arguments = [&arguments, what].concat();
         Ran::of(self.project.command_of("psql", &arguments)).ok();
     }
 }
@@ -163,7 +189,7 @@ fn every_postgres_type_is_read_by_others_as_it_was() {
     project.connect_postgres(&url);
     let schema = Schema::new(&project, &url, "every");
     schema.run(POSTGRES);
-    let source = format!("pg.{}.every", schema.name);
+    let source = schema.table("every");
     project
         .goe(&["offload", &source, "--to", "lake.pg.every", "-x"])
         .ok();
@@ -189,7 +215,7 @@ fn a_postgres_table_read_in_parallel_is_read_by_others_as_it_was() {
                 CASE WHEN n % 7 = 0 THEN NULL ELSE 'comment ' || n END
          FROM generate_series(1, 40000) n",
     );
-    let source = format!("pg.{}.lineitem", schema.name);
+    let source = schema.table("lineitem");
     let offload = [
         "offload",
         &source,

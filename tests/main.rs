@@ -8,8 +8,16 @@ mod engine;
 mod independent;
 mod lake;
 mod offload;
+mod predicates;
 mod project;
+mod random;
+mod roundtrip;
+mod scan;
+mod settings;
 mod slt;
 mod source;
 mod statements;
+#[cfg(feature = "s3")]
+mod store;
 mod tidy;
+mod windows;

@@ -115,7 +115,7 @@ impl Project {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             let name_text = name.to_string_lossy();
-            if ["GOE_", "PG", "CLICOLOR"]
+            if ["GOE_", "PG", "AWS_", "CLICOLOR"]
                 .iter()
                 .any(|start| name_text.starts_with(start))
             {
@@ -222,6 +222,17 @@ impl Ran {
         );
         assert!(self.stderr.contains("hint: "), "a hint expected: {self}");
         assert!(!self.stderr.contains("panicked"), "{self}");
+        self
+    }
+
+    /// It ended with this kind, as an answer rather than a failure.
+    #[track_caller]
+    pub fn tells(self, kind: ErrorKind) -> Self {
+        assert_eq!(
+            self.code,
+            Some(kind.exit_code().into()),
+            "{kind:?} expected: {self}"
+        );
         self
     }
 

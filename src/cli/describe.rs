@@ -1,16 +1,17 @@
-//! `goe describe`: the columns of a table on either side.
+//! `goe describe`: the columns of a table on either side, and the partitions of a source.
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::screen::printable;
 use super::stop::Done;
 use super::{Context, figures, request, tables};
 use crate::error::{Error, Result};
-use crate::frontend::{OpenOptions, SourceTable};
+use crate::frontend::{OpenOptions, Partitions, SourcePartition, SourceTable};
 use crate::schema::{Column, TableName};
 use crate::systems::Connections;
 
-/// Show the columns of a table, with their canonical types
+/// Show the columns of a table with their canonical types, and its partitions
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  goe describe shop.main.orders\n  \
                         goe describe 'sqlite:shop.db#main.orders'")]
@@ -24,6 +25,7 @@ pub(super) struct Describe {
 struct Description {
     columns: Vec<Column>,
     facts: Vec<(&'static str, String)>,
+    partitions: Option<Partitions>,
 }
 
 impl Describe {
@@ -55,8 +57,55 @@ impl Describe {
                 "WHY",
             ],
             description.columns.iter().map(cells),
+        )?;
+        let Some(partitions) = &description.partitions else {
+            return Ok(());
+        };
+        screen.line("")?;
+        screen.listing(
+            ["PARTITION", "HOLDS", "ROWS, ABOUT", "SIZE, ABOUT"],
+            lines(partitions, 0),
         )
     }
+}
+
+/// A line for each partition, its own parts below it and set in.
+fn lines(partitions: &Partitions, depth: usize) -> Vec<[String; 4]> {
+    let line = |part: &SourcePartition| {
+        let name = printable(&part.name);
+        let by = part.parts.as_ref().map(|parts| format!(", by {parts}"));
+        [
+            format!("{}{name}", "  ".repeat(depth)),
+            format!("{}{}", part.bound, by.unwrap_or_default()),
+            part.rows.map(figures::count).unwrap_or_default(),
+            part.bytes.map(figures::bytes).unwrap_or_default(),
+        ]
+    };
+    let with_parts = |part: &SourcePartition| {
+        let below = part.parts.as_ref().map(|parts| lines(parts, depth + 1));
+        std::iter::once(line(part)).chain(below.unwrap_or_default())
+    };
+    partitions.list.iter().flat_map(with_parts).collect()
+}
+
+fn partitions_json(partitions: &Partitions) -> Value {
+    let part = |part: &SourcePartition| {
+        json!({
+            "name": part.name,
+            "bound": part.bound.to_string(),
+            "rows": part.rows,
+            "bytes": part.bytes,
+            "partitions": part.parts.as_ref().map(partitions_json),
+        })
+    };
+    json!({
+        "method": partitions.method.to_string(),
+        "definition": partitions.definition,
+        "keys": partitions.keys,
+        "unusable": partitions.unusable,
+        "unordered": partitions.unordered,
+        "list": partitions.list.iter().map(part).collect::<Vec<_>>(),
+    })
 }
 
 async fn describe_source(connections: &Connections, name: &TableName) -> Result<Description> {
@@ -68,6 +117,7 @@ async fn describe_source(connections: &Connections, name: &TableName) -> Result<
     Ok(Description {
         columns: table.columns.clone(),
         facts: source_facts(table),
+        partitions: table.partitions.clone(),
     })
 }
 
@@ -84,6 +134,11 @@ fn source_facts(table: &SourceTable) -> Vec<(&'static str, String)> {
     );
     if !table.primary_key.is_empty() {
         facts.push(("primary key", table.primary_key.join(", ")));
+    }
+    if let Some(partitions) = &table.partitions {
+        facts.push(("partitioned by", partitions.to_string()));
+        let why = partitions.no_ranges().map(str::to_owned);
+        facts.extend(why.map(|why| ("no windows by partition", why)));
     }
     facts.extend(table.rows.map(|rows| ("rows, about", figures::count(rows))));
     facts.extend(
@@ -118,6 +173,7 @@ async fn describe_target(connections: &Connections, name: &TableName) -> Result<
     Ok(Description {
         columns: target.columns,
         facts,
+        partitions: None,
     })
 }
 
@@ -160,6 +216,71 @@ impl Description {
             let plain: String = key.split(',').next().unwrap_or_default().replace(' ', "_");
             value[plain] = json!(fact);
         }
+        if let Some(partitions) = &self.partitions {
+            value["partitions"] = partitions_json(partitions);
+        }
         value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::scalar::ScalarValue;
+
+    use super::*;
+    use crate::frontend::{Bound, PartitionBound, PartitionMethod};
+
+    fn partitions(method: PartitionMethod, key: &str, list: Vec<SourcePartition>) -> Partitions {
+        Partitions {
+            method,
+            definition: key.to_owned(),
+            keys: vec![key.to_owned()],
+            unusable: None,
+            unordered: None,
+            list,
+        }
+    }
+
+    fn part(name: &str, bound: PartitionBound, parts: Option<Partitions>) -> SourcePartition {
+        SourcePartition {
+            name: name.to_owned(),
+            bound,
+            rows: Some(1500),
+            bytes: None,
+            parts,
+        }
+    }
+
+    #[test]
+    fn partitions_stand_below_what_they_are_part_of() {
+        let year = |days| Bound::Value(ScalarValue::Date32(Some(days)));
+        let range = PartitionBound::Range {
+            lower: vec![Bound::Min],
+            upper: vec![year(18_262)],
+        };
+        let below = partitions(
+            PartitionMethod::Range,
+            "d",
+            vec![part("old\n", range, None)],
+        );
+        let list = PartitionBound::List {
+            values: vec![vec![ScalarValue::from("a")], vec![ScalarValue::Utf8(None)]],
+        };
+        let all = vec![
+            part("a", list, Some(below)),
+            part("rest", PartitionBound::Default, None),
+        ];
+        let all = partitions(PartitionMethod::List, "k", all);
+        let shown: Vec<String> = lines(&all, 0).iter().map(|row| row.join("|")).collect();
+        assert_eq!(
+            shown.join("\n"),
+            "a|'a', NULL, by RANGE (d)|1,500|\n  old\\n|MINVALUE to 2020-01-01|1,500|\n\
+             rest|DEFAULT|1,500|"
+        );
+        let json = partitions_json(&all);
+        assert_eq!(json["method"], "LIST");
+        let inner = &json["list"][0]["partitions"]["list"][0];
+        assert_eq!(inner["bound"], "MINVALUE to 2020-01-01");
+        assert_eq!(json["list"][1]["partitions"], Value::Null);
     }
 }

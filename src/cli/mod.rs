@@ -3,6 +3,7 @@
 //! One file per command, each with its arguments and a `run`. Results go to standard output,
 //! everything else to standard error. Nothing is written to a system without `-x`.
 
+mod adopt;
 mod clean;
 mod completions;
 mod connect;
@@ -100,6 +101,7 @@ enum Command {
     Offload(offload::Offload),
     Run(run::Run),
     Verify(verify::Verify),
+    Adopt(adopt::Adopt),
     History(history::History),
     Clean(clean::Clean),
     Types(types::Types),
@@ -195,6 +197,7 @@ async fn dispatch(command: Command, context: &Context) -> Done {
         Command::Offload(offload) => offload.run(context).await,
         Command::Run(run) => run.run(context).await,
         Command::Verify(verify) => verify.run(context).await,
+        Command::Adopt(adopt) => adopt.run(context).await,
         Command::Sql(sql) => sql.run(context).await,
         Command::Connect(connect) => stoppable(context, connect.run(context)).await,
         Command::Tables(tables) => stoppable(context, tables.run(context)).await,

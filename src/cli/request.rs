@@ -149,6 +149,7 @@ impl Request {
             transport: self.transport.clone(),
             memory: self.memory.or(defaults.memory),
             reset: self.reset,
+            ..OffloadSpec::default()
         })
     }
 

@@ -4,6 +4,7 @@
 //! reads splits. [`FrontendTable`] makes a DataFusion table of the three.
 
 mod dialect;
+mod partition;
 mod pushdown;
 mod query;
 mod scan;
@@ -21,6 +22,9 @@ use crate::error::Result;
 use crate::schema::{CanonicalType, Column, Mapping, TableName};
 
 pub use dialect::{Comparison, Dialect};
+pub use partition::{
+    Bound, PartitionBound, PartitionMethod, Partitions, SourcePartition, value_text,
+};
 pub use pushdown::{Pushed, translate};
 pub use query::{
     Aggregate, AggregateFunction, BatchLimits, ReadRequest, Select, request_schema, select_sql,
@@ -162,6 +166,8 @@ pub struct SourceTable {
     pub bytes: Option<u64>,
     /// The comment that the system keeps.
     pub comment: Option<String>,
+    /// The parts that the system itself holds it in; `None` for one that is whole.
+    pub partitions: Option<Partitions>,
 }
 
 /// A table that was described and can be read.

@@ -56,6 +56,11 @@ impl Writer<'_> {
                 })
             }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.compare(left, *op, right),
+            // The optimizer makes `flag = true` and `flag IN (true)` a bare `flag`.
+            Expr::Column(_) => {
+                let truth = ScalarValue::Boolean(Some(true));
+                self.compare_value(self.column(expr)?, Operator::Eq, &truth)
+            }
             Expr::Not(inner) => {
                 let inner = self.exactly(inner)?;
                 Some(exact(format!("(NOT {inner})")))

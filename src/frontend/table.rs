@@ -5,13 +5,15 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result as PlanResult;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result as PlanResult};
 use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Expr, LogicalPlan, TableProviderFilterPushDown, TableScan, TableType,
 };
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExecBuilder;
 
 use super::scan::ScanSpec;
 use super::{
@@ -118,14 +120,13 @@ impl TableProvider for FrontendTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let columns = match projection {
+        let wanted = match projection {
             Some(columns) => columns.clone(),
             None => (0..self.schema.fields().len()).collect(),
         };
-        let filters = filters
-            .iter()
-            .filter_map(|filter| self.push(filter))
-            .collect();
+        let (pushed, local) = self.taken_over(filters);
+        let columns = self.with_columns_of(&local, &wanted)?;
+        let limit = limit.filter(|_| local.is_empty());
         let splits = match limit {
             Some(rows) if rows <= FEW_ROWS => Splits::one("only a few rows are wanted"),
             _ => self.splits().await?,
@@ -133,17 +134,67 @@ impl TableProvider for FrontendTable {
         let parallel = self
             .parallel
             .unwrap_or_else(|| state.config().target_partitions());
-        Ok(Arc::new(FrontendScan::new(ScanSpec {
+        let scan = Arc::new(FrontendScan::new(ScanSpec {
             source: Arc::clone(&self.source),
             dialect: Arc::clone(&self.dialect),
             snapshot: self.snapshot.clone(),
             splits,
             columns,
-            filters,
+            filters: pushed,
             limit,
             parallel,
-        })))
+        }));
+        match conjunction(local) {
+            None => Ok(scan),
+            Some(filter) => filtered(state, scan, filter, wanted.len()),
+        }
     }
+}
+
+impl FrontendTable {
+    /// The filters that the source applies, and those that must be applied here.
+    ///
+    /// The optimizer asks once what is taken over, drops the filters that are taken over exactly, and
+    /// rewrites them once more afterwards. One of them may come in a form that is not taken over any
+    /// longer: nobody else applies it then.
+    fn taken_over(&self, filters: &[Expr]) -> (Vec<Pushed>, Vec<Expr>) {
+        let (mut pushed, mut local) = (Vec::new(), Vec::new());
+        for filter in filters {
+            let taken = self.push(filter);
+            if !matches!(&taken, Some(taken) if taken.comparison == Comparison::Exact) {
+                local.push(filter.clone());
+            }
+            pushed.extend(taken);
+        }
+        (pushed, local)
+    }
+
+    /// The wanted columns, and behind them what the filters need besides.
+    fn with_columns_of(&self, filters: &[Expr], wanted: &[usize]) -> PlanResult<Vec<usize>> {
+        let mut columns = wanted.to_vec();
+        for column in filters.iter().flat_map(Expr::column_refs) {
+            let index = self.schema.index_of(&column.name)?;
+            if !columns.contains(&index) {
+                columns.push(index);
+            }
+        }
+        Ok(columns)
+    }
+}
+
+/// The first columns of the rows of a scan for which a filter is true.
+fn filtered(
+    state: &dyn Session,
+    scan: Arc<FrontendScan>,
+    filter: Expr,
+    columns: usize,
+) -> PlanResult<Arc<dyn ExecutionPlan>> {
+    let schema = DFSchema::try_from(scan.schema().as_ref().clone())?;
+    let filter = state.create_physical_expr(filter, &schema)?;
+    let filter = FilterExecBuilder::new(filter, scan)
+        .apply_projection(Some((0..columns).collect()))?
+        .build()?;
+    Ok(Arc::new(filter))
 }
 
 /// Binds every scan of `source` in a plan to one snapshot and its number of readers.

@@ -59,6 +59,12 @@ pub struct OffloadSpec {
     /// The memory budget in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
+    /// The most bytes of source partitions in one chunk; 16 GiB if none are given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_bytes: Option<u64>,
+    /// The most source partitions in one chunk, 1 to 1000; 100 if none are given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_count: Option<u16>,
     /// Whether everything in the target is replaced by this run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reset: bool,

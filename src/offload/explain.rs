@@ -19,8 +19,27 @@ impl fmt::Display for Plan {
         if let Some(nothing) = &self.nothing {
             writeln!(f, "\nNothing to do: {nothing}")?;
         }
-        writeln!(f, "\nRows      {}", self.window)?;
-        writeln!(f, "Chunks    1 ({})", self.mode_words())?;
+        writeln!(f, "\nRows      {}", self.window.rows)?;
+        if !self.window.before.is_empty() {
+            writeln!(f, "Covered   {}", self.window.before)?;
+        }
+        writeln!(
+            f,
+            "Chunks    {} ({})",
+            self.chunk_count(),
+            self.mode_words()
+        )?;
+        if let [_, _, ..] = self.chunks.as_slice() {
+            for (number, chunk) in (1..).zip(&self.chunks) {
+                let name = chunk.name.as_deref().map(|name| format!("{name}: "));
+                writeln!(
+                    f,
+                    "  {number:>6}  {}{}",
+                    name.unwrap_or_default(),
+                    chunk.rows
+                )?;
+            }
+        }
         for reading in &self.readings {
             reading.fmt(f)?;
         }
@@ -82,7 +101,9 @@ impl Plan {
             "spec": self.offload.spec(),
             "target": self.offload.target().to_string(),
             "nothing_to_do": self.nothing,
-            "window": self.window.to_string(),
+            "window": self.window.rows.to_string(),
+            "covered": self.window.before.to_string(),
+            "chunks": self.chunks.iter().map(|chunk| chunk.rows.to_string()).collect::<Vec<_>>(),
             "mode": self.mode_words(),
             "sources": self.readings,
             "proof": self.proof_words(),

@@ -2,9 +2,9 @@
 
 use arrow::datatypes::DataType;
 use datafusion::common::Column as ColumnName;
-use datafusion::functions::expr_fn::date_trunc;
-use datafusion::logical_expr::{Expr, LogicalPlan, cast, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, cast};
 
+use super::calendar::first_day;
 use super::checked_cast::checked_cast;
 use super::{Offload, PartitionBy};
 use crate::backend::{BackendFacts, TargetColumn, TargetDefinition, TargetTable};
@@ -237,7 +237,7 @@ fn partition(
         .hint("rename it, or partition by it directly"));
     }
     let inner = expressions[position].clone().unalias();
-    expressions.push(cast(date_trunc(lit(unit.name()), inner), DataType::Date32).alias(&made));
+    expressions.push(first_day(unit, inner).alias(&made));
     let mapping = types.from_canonical(CanonicalType::Date)?;
     columns.push(PlannedColumn {
         target: TargetColumn {

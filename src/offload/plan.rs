@@ -1,12 +1,13 @@
 //! Every decision of an offload, made and immutable: its dry run is its text.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
 use serde::Serialize;
 
-use super::{Offload, PlannedColumn, Record, Window};
-use crate::backend::{Change, Mode, TargetDefinition, TargetTable};
+use super::{Offload, PlannedColumn, PredicateType, Region, Window};
+use crate::backend::{Change, Mode, StoredRecord, TargetDefinition, TargetTable};
 use crate::frontend::Source;
 use crate::schema::{Fidelity, TableName};
 
@@ -17,6 +18,8 @@ pub struct Plan {
     pub(crate) offload: Offload,
     /// The rows of this run, as the target holds them.
     pub(crate) query: LogicalPlan,
+    /// The parts of them that are published one after the other.
+    pub(crate) chunks: Vec<PlannedChunk>,
     pub(crate) sources: Vec<Arc<dyn Source>>,
     pub(crate) readings: Vec<Reading>,
     pub(crate) definition: TargetDefinition,
@@ -25,14 +28,29 @@ pub struct Plan {
     pub(crate) change: Change,
     pub(crate) mode: Mode,
     pub(crate) window: Window,
-    /// The record that stands in the target and that this run continues.
-    pub(crate) prior: Option<Record>,
+    /// By what the target's windows are asked for, this run's among them.
+    pub(crate) filled_by: Option<PredicateType>,
+    /// The types of the source's columns that the coverage names.
+    pub(crate) keys: BTreeMap<String, String>,
     /// Whether rows are sorted by partition before they are written.
     pub(crate) sorted: bool,
     pub(crate) statements: Vec<String>,
     pub(crate) notes: Vec<String>,
     /// Why there is nothing to do.
     pub(crate) nothing: Option<String>,
+}
+
+/// What is staged, proved and published as one.
+#[derive(Debug, Clone)]
+pub struct PlannedChunk {
+    /// The partitions of the source that it is made of, in few words.
+    pub(crate) name: Option<String>,
+    /// Its rows of the source.
+    pub(crate) rows: Region,
+    /// Those rows, as the target holds them.
+    pub(crate) query: LogicalPlan,
+    /// Whether the source can be asked for the count and the aggregates of these very rows.
+    pub(crate) asks_source: bool,
 }
 
 /// How one source will be read.
@@ -144,17 +162,22 @@ impl Plan {
         self.readings.iter().map(|reading| reading.bytes).sum()
     }
 
+    /// How many chunks are published, one after the other.
+    #[must_use]
+    pub fn chunk_count(&self) -> u32 {
+        u32::try_from(self.chunks.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The record that stands in the target.
+    pub(crate) fn stored_record(&self) -> Option<&StoredRecord> {
+        self.existing.as_ref()?.record.as_ref()
+    }
+
     /// Whether the source can be asked for the count and the aggregates of the very rows that are
-    /// staged: one source, and every filter exactly its own.
+    /// staged.
     #[must_use]
     pub fn asks_source(&self) -> bool {
-        self.sources.len() == 1
-            && self.is_plain()
-            && self
-                .readings
-                .iter()
-                .flat_map(|r| &r.filters)
-                .all(|f| f.state == FilterState::Exact)
+        self.chunks.iter().all(|chunk| chunk.asks_source)
     }
 
     /// Whether rows come through one by one: no join, aggregate, sort or limit.

@@ -1,16 +1,18 @@
 //! What a target remembers of the offload that fills it. The target keeps it; the repository only
 //! mirrors it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Coverage, OffloadSpec};
+use super::{Coverage, OffloadSpec, PredicateType};
 use crate::backend::TargetColumn;
 use crate::error::{Error, Result};
 use crate::schema::PartitionHashes;
 
 /// The number of this form of record.
-const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// The body of a target's record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,16 @@ pub struct Record {
     pub fingerprint: String,
     /// What is covered.
     pub coverage: Coverage,
+    /// What the run that published last is to cover; nothing once it is covered.
+    #[serde(default, skip_serializing_if = "Coverage::is_empty")]
+    pub wanted: Coverage,
+    /// The types of the source's columns that the coverage names, as text of
+    /// [`crate::schema::CanonicalType`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, String>,
+    /// By what its windows were asked for; nothing where everything was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filled_by: Option<PredicateType>,
     /// Rows published since the last reset.
     pub rows: u64,
     /// The chunk that was published with this record.
@@ -43,25 +55,6 @@ pub struct PublishedChunk {
 }
 
 impl Record {
-    /// The record after a publish.
-    #[must_use]
-    pub fn new(
-        offload: OffloadSpec,
-        fingerprint: String,
-        coverage: Coverage,
-        rows: u64,
-        chunk: PublishedChunk,
-    ) -> Self {
-        Self {
-            format: FORMAT,
-            offload,
-            fingerprint,
-            coverage,
-            rows,
-            chunk,
-        }
-    }
-
     /// Reads the body of a stored record.
     ///
     /// # Errors

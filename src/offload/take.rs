@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::PartitionRequest;
+
 /// Which of an offload's rows one run takes. A predicate is a SQL condition over the columns of the
 /// source; it selects the rows for which it is true.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,8 @@ pub enum Take {
     Late(String),
     /// These rows anew, in place of those that the target holds.
     Replace(String),
+    /// Whole partitions of the source, by what is closed.
+    Partitions(Box<PartitionRequest>),
 }
 
 impl fmt::Display for Take {
@@ -31,6 +35,7 @@ impl fmt::Display for Take {
             Self::Where(predicate) => write!(f, "where {predicate}"),
             Self::Late(predicate) => write!(f, "late where {predicate}"),
             Self::Replace(predicate) => write!(f, "replace where {predicate}"),
+            Self::Partitions(_) => f.write_str("by partitions"),
         }
     }
 }

@@ -1,321 +1,114 @@
-//! Which rows a run covers, and what a target has covered so far.
+//! Which rows a run takes, and what a target has covered.
 
 use std::fmt;
 
-use datafusion::common::Column;
-use datafusion::logical_expr::{Expr, lit};
-use datafusion::scalar::ScalarValue;
 use serde::{Deserialize, Serialize};
 
+use super::condition::Conditions;
+use super::region::Region;
 use crate::error::{Error, Result};
-use crate::schema::CanonicalType;
 
-/// A boundary in the values of a column.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limit {
-    /// The value; never NULL.
-    pub value: ScalarValue,
-    /// Whether the value itself is below the boundary.
-    pub inclusive: bool,
-}
+/// How every row is written.
+const ALL: &str = "TRUE";
 
-impl Limit {
-    /// The value as text.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let cast = self.value.cast_to(&arrow::datatypes::DataType::Utf8);
-        match cast {
-            Ok(ScalarValue::Utf8(Some(text))) => text,
-            _ => self.value.to_string(),
-        }
-    }
-}
-
-/// What a target has covered, as its record keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Coverage {
-    /// Every row that the source held.
-    All,
-    /// Rows below a boundary; rows whose value is NULL are never covered.
-    Below {
-        /// The source's column.
-        column: String,
-        /// The boundary's value as text.
-        value: String,
-        /// Its type, as text of a [`CanonicalType`].
-        canonical: String,
-        /// Whether the value itself is covered.
-        inclusive: bool,
-    },
+/// What a target has covered, as its record keeps it: conditions over the columns of the source,
+/// in the engine's SQL, with constants alone. A row is covered when any of them is true for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Coverage {
+    conditions: Vec<String>,
 }
 
 impl Coverage {
-    /// The boundary, if there is one.
+    /// The coverage of a region.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Internal`] for a record that does not parse.
-    pub fn limit(&self) -> Result<Option<Limit>> {
-        let Self::Below {
-            value,
-            canonical,
-            inclusive,
-            ..
-        } = self
-        else {
-            return Ok(None);
-        };
-        let data_type = canonical.parse::<CanonicalType>()?.to_arrow();
-        let value = ScalarValue::try_from_string(value.clone(), &data_type).map_err(|error| {
-            Error::internal(format!("A covered window does not parse: {error}"))
-        })?;
-        Ok(Some(Limit {
-            value,
-            inclusive: *inclusive,
-        }))
+    /// Kind Unsupported for a value that has no SQL.
+    pub fn of(region: &Region) -> Result<Self> {
+        Ok(Self {
+            conditions: region.texts()?,
+        })
+    }
+
+    /// Whether every row is covered.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.conditions.iter().any(|condition| condition == ALL)
+    }
+
+    /// Whether no row is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.conditions.is_empty()
+    }
+
+    /// The covered rows. Without conditions (the offload is of a join or an aggregate) they are all
+    /// or none.
+    ///
+    /// # Errors
+    /// Those of [`Conditions::union`]: a column that is gone, or of another type.
+    pub fn region(&self, conditions: Option<&Conditions>) -> Result<Region> {
+        match conditions {
+            _ if self.is_all() => Ok(Region::all()),
+            _ if self.is_empty() => Ok(Region::none()),
+            Some(conditions) => conditions.union(&self.conditions),
+            None => Err(Error::internal(
+                "A record of parts is of an offload in full",
+            )),
+        }
     }
 }
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::All => f.write_str("all rows"),
-            Self::Below {
-                column,
-                value,
-                inclusive,
-                ..
-            } => {
-                write!(
-                    f,
-                    "{column} {} {value}",
-                    if *inclusive { "<=" } else { "<" }
-                )
+        match self.conditions.as_slice() {
+            _ if self.is_all() => f.write_str("all rows"),
+            [] => f.write_str("no rows"),
+            [one] => f.write_str(one),
+            several => {
+                for (i, condition) in several.iter().enumerate() {
+                    write!(f, "{}({condition})", if i > 0 { " OR " } else { "" })?;
+                }
+                Ok(())
             }
         }
     }
 }
 
-/// The rows of one run.
+/// The rows of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Window {
-    /// All of them.
-    All,
-    /// Those between what is covered and a boundary.
-    Between {
-        /// The source's column.
-        column: String,
-        /// Its type.
-        canonical: CanonicalType,
-        /// What is covered already; rows above it are new.
-        lower: Option<Limit>,
-        /// The boundary of this run.
-        upper: Limit,
-    },
+pub struct Window {
+    /// The rows that the source is asked for.
+    pub rows: Region,
+    /// The rows that go from the target in the same commit, by the columns of the source; `None`
+    /// where the rows are added.
+    pub replaces: Option<Region>,
+    /// What was covered before.
+    pub before: Region,
+    /// What is covered when all of it is published.
+    pub after: Region,
 }
 
 impl Window {
-    /// What will be covered after the run.
-    #[must_use]
-    pub fn coverage(&self) -> Coverage {
-        match self {
-            Self::All => Coverage::All,
-            Self::Between {
-                column,
-                canonical,
-                upper,
-                ..
-            } => Coverage::Below {
-                column: column.clone(),
-                value: upper.text(),
-                canonical: canonical.to_string(),
-                inclusive: upper.inclusive,
-            },
-        }
-    }
-
-    /// Whether no row can be new.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        match self {
-            Self::Between {
-                lower: Some(lower),
-                upper,
-                ..
-            } => match upper.value.partial_cmp(&lower.value) {
-                Some(std::cmp::Ordering::Greater) => false,
-                Some(std::cmp::Ordering::Equal) => !upper.inclusive || lower.inclusive,
-                _ => true,
-            },
-            _ => false,
-        }
-    }
-
-    /// The same window from the beginning: everything that is covered after the run.
-    #[must_use]
-    pub fn whole(&self) -> Self {
-        match self.clone() {
-            Self::All => Self::All,
-            Self::Between {
-                column,
-                canonical,
-                upper,
-                ..
-            } => Self::Between {
-                column,
-                canonical,
-                lower: None,
-                upper,
-            },
-        }
-    }
-
-    /// The condition on the source's rows; `None` for all.
-    #[must_use]
-    pub fn predicate(&self) -> Option<Expr> {
-        let Self::Between {
-            column,
-            lower,
-            upper,
-            ..
-        } = self
-        else {
-            return None;
-        };
-        let column = || Expr::Column(Column::new_unqualified(column.clone()));
-        let value = |limit: &Limit| lit(limit.value.clone());
-        let below = if upper.inclusive {
-            column().lt_eq(value(upper))
-        } else {
-            column().lt(value(upper))
-        };
-        Some(match lower {
-            None => below,
-            Some(lower) if lower.inclusive => column().gt(value(lower)).and(below),
-            Some(lower) => column().gt_eq(value(lower)).and(below),
+    /// A window of new rows.
+    ///
+    /// # Errors
+    /// Those of [`Region::union`].
+    pub fn append(rows: Region, before: Region) -> Result<Self> {
+        Ok(Self {
+            after: before.union(&rows)?,
+            rows,
+            replaces: None,
+            before,
         })
     }
-}
 
-impl fmt::Display for Window {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Between {
-            column,
-            lower,
-            upper,
-            ..
-        } = self
-        else {
-            return f.write_str("all rows");
-        };
-        if let Some(lower) = lower {
-            let sign = if lower.inclusive { ">" } else { ">=" };
-            write!(f, "{column} {sign} {} and ", lower.text())?;
-        }
-        write!(
-            f,
-            "{column} {} {}",
-            if upper.inclusive { "<=" } else { "<" },
-            upper.text()
-        )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn between(lower: Option<(i64, bool)>, upper: (i64, bool)) -> Window {
-        let limit = |(value, inclusive): (i64, bool)| Limit {
-            value: ScalarValue::Int64(Some(value)),
-            inclusive,
-        };
-        Window::Between {
-            column: "n".to_owned(),
-            canonical: CanonicalType::Integer8,
-            lower: lower.map(limit),
-            upper: limit(upper),
-        }
-    }
-
-    /// Row by row: the next window begins exactly where the last one ended.
-    #[test]
-    fn windows_neither_overlap_nor_leave_a_gap() {
-        let covers = |window: &Window, value: i64| {
-            let Window::Between { lower, upper, .. } = window else {
-                return true;
-            };
-            let n = ScalarValue::Int64(Some(value));
-            let below = n < upper.value || (upper.inclusive && n == upper.value);
-            let above = lower
-                .as_ref()
-                .is_none_or(|l| n > l.value || (!l.inclusive && n == l.value));
-            below && above
-        };
-        for first in [false, true] {
-            for second in [false, true] {
-                let one = between(None, (5, first));
-                let two = between(Some((5, first)), (9, second));
-                for value in 0..12 {
-                    let both = usize::from(covers(&one, value)) + usize::from(covers(&two, value));
-                    let wanted = usize::from(value < 9 || (value == 9 && second));
-                    assert_eq!(both, wanted, "{value} {first} {second}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_window_that_is_covered_is_empty() {
-        assert!(between(Some((5, true)), (5, true)).is_empty());
-        assert!(between(Some((5, true)), (5, false)).is_empty());
-        assert!(between(Some((5, false)), (5, false)).is_empty());
-        assert!(!between(Some((5, false)), (5, true)).is_empty());
-        assert!(between(Some((6, false)), (5, true)).is_empty());
-        assert!(!between(None, (5, true)).is_empty());
-    }
-
-    #[test]
-    fn coverage_gives_its_limit_back() {
-        let values = [
-            (CanonicalType::Date, ScalarValue::Date32(Some(10_592))),
-            (CanonicalType::Integer8, ScalarValue::Int64(Some(-7))),
-            (
-                CanonicalType::LargeString,
-                ScalarValue::LargeUtf8(Some("a'b".to_owned())),
-            ),
-            (
-                CanonicalType::Decimal {
-                    precision: 38,
-                    scale: 2,
-                },
-                ScalarValue::Decimal128(Some(12_345_678_901_234_567_890), 38, 2),
-            ),
-            (
-                CanonicalType::Timestamp { scale: 6 },
-                ScalarValue::TimestampMicrosecond(Some(915_148_800_000_001), None),
-            ),
-            (
-                CanonicalType::TimestampTz { scale: 6 },
-                ScalarValue::TimestampMicrosecond(Some(915_148_800_000_001), Some("UTC".into())),
-            ),
-        ];
-        for (canonical, value) in values {
-            let upper = Limit {
-                value,
-                inclusive: false,
-            };
-            let window = Window::Between {
-                column: "c".to_owned(),
-                canonical,
-                lower: None,
-                upper: upper.clone(),
-            };
-            assert_eq!(
-                window.coverage().limit().unwrap(),
-                Some(upper),
-                "{canonical}"
-            );
-        }
+    /// What is covered once some of its rows are published.
+    ///
+    /// # Errors
+    /// Those of [`Region::union`].
+    pub fn after_some(&self, rows: &Region) -> Result<Region> {
+        // Rows that are taken again, or late, cover nothing new.
+        self.before.union(rows)?.intersection(&self.after)
     }
 }

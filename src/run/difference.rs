@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Runner, planning, stored_proof};
 use crate::backend::TargetColumn;
 use crate::error::{Error, Result};
-use crate::offload::{Coverage, Offload, OffloadSpec, Record, Take};
+use crate::offload::{Offload, OffloadSpec, Record, Take};
 use crate::schema::TableName;
 
 /// What has changed since the last run, each difference a line.
@@ -114,7 +114,7 @@ impl Runner {
                 changes.rows_expected = plan.rows_expected();
                 changes.window = Some(match plan.nothing_to_do() {
                     Some(why) => format!("nothing to do: {why}"),
-                    None => plan.window.to_string(),
+                    None => plan.window.rows.to_string(),
                 });
             }
             Err(error) => changes.refused = Some(error.message().to_owned()),
@@ -125,7 +125,7 @@ impl Runner {
     /// The columns that the offload gives now.
     async fn source_columns(&self, offload: &Offload) -> Result<Vec<TargetColumn>> {
         let sides = self.describe(offload).await?;
-        let (_, mapped) = planning::project_coverage(&sides, offload, &Coverage::All)?;
+        let (_, mapped) = planning::project_all(&sides, offload)?;
         Ok(mapped.definition.columns)
     }
 }

@@ -2,21 +2,22 @@
 //! that differs in case alone.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{Expr, Ident, VisitMut, VisitorMut};
 
 use crate::error::Result;
+use crate::offload::name_columns;
 use crate::offload::statement::refuse_chains;
-use crate::schema::pick;
 
 /// Plans a statement. Column names are taken as they are meant where they are not there as they
 /// are written: most statements ask each system once only.
-pub(crate) async fn plan(engine: &SessionContext, statement: &str) -> Result<LogicalPlan> {
+pub(crate) async fn plan_statement(
+    engine: &SessionContext,
+    statement: &str,
+) -> Result<LogicalPlan> {
     refuse_chains(statement)?;
     let state = engine.state();
     let dialect = state.config().options().sql_parser.dialect;
@@ -30,18 +31,14 @@ pub(crate) async fn plan(engine: &SessionContext, statement: &str) -> Result<Log
         Err(failed) => failed,
     };
     let columns = columns_of(engine, &parsed).await?;
-    let mut namer = Namer {
-        columns: &columns,
-        named: false,
-    };
+    let written = parsed.clone();
     if let Statement::Statement(inner) = &mut parsed {
-        let _: ControlFlow<()> = inner.visit(&mut namer);
+        name_columns(inner, &columns);
     }
-    if namer.named {
-        Ok(state.statement_to_plan(parsed).await?)
-    } else {
-        Err(failed.into())
+    if parsed == written {
+        return Err(failed.into());
     }
+    Ok(state.statement_to_plan(parsed).await?)
 }
 
 /// The names of all columns of all tables that a statement names.
@@ -67,42 +64,4 @@ async fn columns_of(engine: &SessionContext, statement: &Statement) -> Result<BT
         }
     }
     Ok(columns)
-}
-
-struct Namer<'a> {
-    columns: &'a BTreeSet<String>,
-    /// Whether any name was written otherwise.
-    named: bool,
-}
-
-impl Namer<'_> {
-    /// The engine lower-cases a name without quotes; one that is a column otherwise gets quotes.
-    fn name(&mut self, identifier: &mut Ident) {
-        let lower = identifier.value.to_lowercase();
-        if identifier.quote_style.is_some() || self.columns.contains(&lower) {
-            return;
-        }
-        let known = self.columns.iter().map(String::as_str);
-        if let Some(column) = pick(&identifier.value, known) {
-            *identifier = Ident::with_quote('"', column);
-            self.named = true;
-        }
-    }
-}
-
-impl VisitorMut for Namer<'_> {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Identifier(identifier) => self.name(identifier),
-            Expr::CompoundIdentifier(parts) => {
-                if let Some(last) = parts.last_mut() {
-                    self.name(last);
-                }
-            }
-            _ => {}
-        }
-        ControlFlow::Continue(())
-    }
 }

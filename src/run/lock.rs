@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::error::Result;
+use crate::offload::Plan;
 use crate::repository::{Lease, Repository};
 
 /// How often a lease is renewed; well within its time.
@@ -19,7 +20,14 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn take(
+    /// Takes the target of a plan for a run.
+    pub(super) fn take(repository: &Arc<Repository>, plan: &Plan, run: &str) -> Result<Self> {
+        let above = plan.stored_record().map_or(0, |record| record.fence);
+        Self::take_above(repository, &plan.definition.name.to_string(), run, above)
+    }
+
+    /// Takes a target whose record has the fence `above`.
+    pub(super) fn take_above(
         repository: &Arc<Repository>,
         target: &str,
         run: &str,

@@ -1,6 +1,8 @@
 //! Doing: [`Runner::offload`] is the whole story in one function.
 
+mod adopt;
 mod aggregates;
+mod chunk;
 mod difference;
 mod event;
 mod identifier;
@@ -11,38 +13,28 @@ mod outcome;
 mod planning;
 mod proof;
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
 pub use difference::Changes;
 pub use event::{Event, Unwatched, Watcher};
-pub(crate) use identifier::plan as plan_statement;
+pub(crate) use identifier::plan_statement;
 pub use interrupt::{Interrupt, Trigger};
 pub use outcome::{Against, Outcome, Verification};
 
-use crate::backend::{
-    Backend, Mode, Publication, Published, Scope, StoredRecord, TargetDefinition,
-};
+use crate::backend::{Backend, Scope, StoredRecord, TargetDefinition};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frontend::{FrontendScan, Snapshot, pin};
-use crate::offload::{Offload, Plan, Proof, PublishedChunk, Record, Step, Take, compare};
+use crate::frontend::FrontendScan;
+use crate::offload::{Offload, Plan, Proof, Record, Region, Step, Take, compare};
 use crate::repository::Repository;
 use crate::schema::{PartitionHashes, TableName};
-use crate::staging::{Manifest, StageProgress, StageSpec};
 use crate::systems::Connections;
-use crate::transport;
+use chunk::ChunkRun;
 use journal::Journal;
 use lock::Held;
-
-/// How often progress is told.
-const TICK: Duration = Duration::from_millis(250);
-
-/// The one chunk of a run, as of now.
-const CHUNK: u32 = 1;
 
 /// Runs offloads and proofs.
 pub struct Runner {
@@ -54,14 +46,6 @@ pub struct Runner {
     pub watcher: Arc<dyn Watcher>,
     /// A person's wish to stop.
     pub interrupt: Interrupt,
-}
-
-/// What is held while a chunk is staged and published.
-struct Prepared {
-    held: Held,
-    /// The plan's rows, bound to the snapshots.
-    rows: LogicalPlan,
-    snapshots: Vec<Arc<dyn Snapshot>>,
 }
 
 impl Runner {
@@ -98,32 +82,43 @@ impl Runner {
         offload: &Offload,
         take: &Take,
     ) -> Result<Outcome> {
-        let chunk = Some(CHUNK);
         let sides = journal
             .step(Step::Describe, None, self.describe(offload))
             .await?;
-        let backend = sides.backend.as_ref();
         let plan = planning::decide(&self.engine, &sides, offload, take);
         let plan = journal.step(Step::Plan, None, plan).await?;
         self.tell_plan(journal, &plan);
         if let Some(why) = plan.nothing_to_do() {
             return Ok(Outcome::nothing(journal, &plan, why));
         }
-        let prepared = self.prepare(journal, repository, &plan);
-        let prepared = journal.step(Step::Prepare, None, prepared).await?;
-        let manifest = self.stage(journal, backend, &plan, prepared.rows.clone());
-        let manifest = journal.step(Step::Stage, chunk, manifest).await?;
-        let load = backend.load(&plan.definition, &manifest);
-        journal.step(Step::Load, chunk, load).await?;
-        let proof = self.prove(&plan, &manifest, &prepared, backend);
-        let proof = journal.step(Step::Verify, chunk, proof).await?;
-        let publish = self.publish(&plan, &manifest, &prepared, backend, repository);
-        let published = journal.whole_step(Step::Publish, chunk, publish).await?;
-        let window = plan.window.to_string();
-        journal.chunk(CHUNK, &window, &manifest, &published, &proof);
-        Ok(Outcome::published(
-            journal, &plan, &manifest, published, proof,
-        ))
+        let held = async { Held::take(repository, &plan, &journal.run) };
+        let held = journal.step(Step::Prepare, None, held).await?;
+        let mut outcome = Outcome::begun(journal, &plan);
+        let mut before = plan.stored_record().cloned();
+        let mut taken = Region::none();
+        for (number, chunk) in (1..).zip(&plan.chunks) {
+            taken = taken.union(&chunk.rows)?;
+            let run = ChunkRun {
+                runner: self,
+                journal,
+                repository,
+                backend: sides.backend.as_ref(),
+                plan: &plan,
+                held: &held,
+                chunk,
+                number,
+                before,
+                covered: if number == plan.chunk_count() {
+                    plan.window.after.clone()
+                } else {
+                    plan.window.after_some(&taken)?
+                },
+            };
+            let done = run.run().await?;
+            outcome.add(&done);
+            before = Some(done.record);
+        }
+        Ok(outcome.ended(journal))
     }
 
     async fn describe(&self, offload: &Offload) -> Result<planning::Sides> {
@@ -134,7 +129,7 @@ impl Runner {
     fn tell_plan(&self, journal: &Journal, plan: &Plan) {
         journal.tell(&Event::Planned {
             run: journal.run.clone(),
-            chunks: CHUNK,
+            chunks: plan.chunk_count(),
             rows: plan.rows_expected(),
             bytes: plan.bytes_expected(),
         });
@@ -150,104 +145,6 @@ impl Runner {
         }
     }
 
-    /// Takes the target and opens the snapshots.
-    async fn prepare(
-        &self,
-        journal: &Journal,
-        repository: &Arc<Repository>,
-        plan: &Plan,
-    ) -> Result<Prepared> {
-        let target = plan.definition.name.to_string();
-        let stored = plan
-            .existing
-            .as_ref()
-            .and_then(|table| table.record.as_ref());
-        let above = stored.map_or(0, |record| record.fence);
-        let held = Held::take(repository, &target, &journal.run, above)?;
-        let mut rows = plan.query.clone();
-        let mut snapshots = Vec::new();
-        for source in &plan.sources {
-            let snapshot = source.snapshot(plan.offload().parallel()).await?;
-            rows = pin(rows, source, &snapshot)?;
-            snapshots.push(snapshot);
-        }
-        Ok(Prepared {
-            held,
-            rows,
-            snapshots,
-        })
-    }
-
-    /// Stages the rows, telling how far it is.
-    async fn stage(
-        &self,
-        journal: &Journal,
-        backend: &dyn Backend,
-        plan: &Plan,
-        rows: LogicalPlan,
-    ) -> Result<Manifest> {
-        let name = &plan.definition.name;
-        let schema = plan.definition.schema();
-        let progress = Arc::new(StageProgress::default());
-        let spec = StageSpec {
-            manifest: format!("{}-{CHUNK:04}", journal.run),
-            place: backend.staging(&name.schema, &name.table)?,
-            schema,
-            partition_columns: positions(&plan.definition),
-            partition_columns_in_files: backend.facts().partition_columns_in_files,
-            sorted: plan.sorted,
-            file_bytes: backend.facts().file_bytes,
-            // The rest is for decoders, sorts, joins and the parts of uploads.
-            memory: plan.offload().memory() / 4,
-            progress: Arc::clone(&progress),
-        };
-        let mut work = pin!(transport::stage(&self.engine, rows, Arc::new(spec)));
-        let mut tick = tokio::time::interval(TICK);
-        loop {
-            let done = tokio::select! {
-                done = &mut work => Some(done),
-                _ = tick.tick() => None,
-            };
-            journal.tell(&Event::Progress {
-                run: journal.run.clone(),
-                chunk: CHUNK,
-                chunks: CHUNK,
-                rows: progress.rows(),
-                rows_expected: plan.rows_expected(),
-                bytes: progress.bytes(),
-            });
-            if let Some(manifest) = done {
-                return manifest;
-            }
-        }
-    }
-
-    async fn prove(
-        &self,
-        plan: &Plan,
-        manifest: &Manifest,
-        prepared: &Prepared,
-        backend: &dyn Backend,
-    ) -> Result<String> {
-        let read = match prepared.snapshots.as_slice() {
-            [snapshot] if plan.asks_source() => Some((
-                Arc::clone(snapshot),
-                self.source_filter(&prepared.rows).await?,
-            )),
-            _ => None,
-        };
-        let readers = plan.offload().parallel();
-        proof::Chunk {
-            plan,
-            manifest,
-            read,
-            backend,
-            readers,
-        }
-        .prove()
-        .await
-    }
-
     /// The filter that the source applied to the rows that were staged.
     async fn source_filter(&self, rows: &LogicalPlan) -> Result<Option<String>> {
         let physical = self.engine.state().create_physical_plan(rows).await?;
@@ -257,77 +154,6 @@ impl Runner {
             .first()
             .and_then(|plan| plan.downcast_ref::<FrontendScan>());
         Ok(scan.and_then(FrontendScan::filter))
-    }
-
-    async fn publish(
-        &self,
-        plan: &Plan,
-        manifest: &Manifest,
-        prepared: &Prepared,
-        backend: &dyn Backend,
-        repository: &Repository,
-    ) -> Result<Published> {
-        prepared.held.check()?;
-        let chunk = manifest.hashes();
-        let proof = Proof {
-            total: self.total(plan, &chunk, backend).await?,
-            chunk,
-            columns: plan.definition.columns.clone(),
-        };
-        let stored = plan
-            .existing
-            .as_ref()
-            .and_then(|table| table.record.as_ref());
-        let record = StoredRecord {
-            sequence: stored.map_or(1, |record| record.sequence + 1),
-            fence: prepared.held.fence(),
-            manifest: manifest.id.clone(),
-            body: record(plan, manifest, prepared).body()?,
-        };
-        let published = backend
-            .publish(&Publication {
-                target: plan.definition.clone(),
-                change: plan.change.clone(),
-                manifest: manifest.clone(),
-                mode: plan.mode.clone(),
-                record: record.clone(),
-                proof: serde_json::to_value(&proof)
-                    .map_err(|error| Error::internal(error.to_string()))?,
-            })
-            .await?;
-        // The target holds the truth; a mirror that can't be written is only a stale mirror.
-        let _ = repository.mirror(&plan.definition.name.to_string(), &record);
-        Ok(published)
-    }
-
-    /// The sums of the whole target once this chunk is in it.
-    async fn total(
-        &self,
-        plan: &Plan,
-        chunk: &PartitionHashes,
-        backend: &dyn Backend,
-    ) -> Result<PartitionHashes> {
-        let mut total = match plan.mode {
-            Mode::Append => self.stored_total(plan, backend).await?,
-            _ => PartitionHashes::new(),
-        };
-        for (partition, hashes) in chunk {
-            total.entry(partition.clone()).or_default().add(hashes);
-        }
-        Ok(total)
-    }
-
-    async fn stored_total(&self, plan: &Plan, backend: &dyn Backend) -> Result<PartitionHashes> {
-        let stored = plan
-            .existing
-            .as_ref()
-            .and_then(|table| table.record.as_ref());
-        match stored {
-            Some(record) => Ok(stored_proof(backend, &plan.definition.name, record)
-                .await?
-                .total),
-            None => Ok(PartitionHashes::new()),
-        }
     }
 
     /// Proves a published target: against its source as it is now, or against the sums that were
@@ -359,7 +185,7 @@ impl Runner {
                 let sides =
                     planning::describe(&self.engine, Arc::clone(&backend), &offload).await?;
                 let (query, mapped) =
-                    planning::project_coverage(&sides, &offload, &record.coverage)?;
+                    planning::project_coverage(&self.engine, &sides, &offload, &record)?;
                 let definition = mapped.definition;
                 let (schema, positions) = (definition.schema(), positions(&definition));
                 let sums = proof::hash_query(&self.engine, &query, schema, positions).await?;
@@ -413,26 +239,6 @@ async fn stored_proof(
             "The stored proof of {name} does not parse: {error}"
         ))
     })
-}
-
-fn record(plan: &Plan, manifest: &Manifest, prepared: &Prepared) -> Record {
-    let labels = prepared
-        .snapshots
-        .iter()
-        .map(|snapshot| snapshot.facts().label.clone());
-    let kept = plan.prior.as_ref().filter(|_| plan.mode == Mode::Append);
-    Record::new(
-        plan.offload().spec().clone(),
-        plan.offload().fingerprint(),
-        plan.window.coverage(),
-        kept.map_or(0, |record| record.rows) + manifest.rows(),
-        PublishedChunk {
-            manifest: manifest.id.clone(),
-            window: plan.window.to_string(),
-            rows: manifest.rows(),
-            snapshot: labels.collect::<Vec<_>>().join(", "),
-        },
-    )
 }
 
 fn positions(definition: &TargetDefinition) -> Vec<usize> {

@@ -3,10 +3,9 @@
 use serde::Serialize;
 
 use super::Journal;
-use crate::backend::Published;
-use crate::offload::{Difference, Plan, Record};
+use super::chunk::Done;
+use crate::offload::{Difference, Offload, Plan, Record};
 use crate::schema::TableName;
-use crate::staging::Manifest;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,6 +15,8 @@ pub struct Outcome {
     pub run: String,
     /// The target.
     pub target: TableName,
+    /// Chunks published, one after the other.
+    pub chunks: u32,
     /// Rows published.
     pub rows: u64,
     /// Rows that went, where the target was replaced.
@@ -37,38 +38,68 @@ pub struct Outcome {
 impl Outcome {
     pub(super) fn nothing(journal: &Journal, plan: &Plan, why: &str) -> Self {
         Self {
+            version: plan.existing.as_ref().map(|table| table.version.clone()),
+            nothing_to_do: Some(why.to_owned()),
+            millis: journal.millis(),
+            ..Self::begun(journal, plan)
+        }
+    }
+
+    /// A target that was there got a record.
+    pub(super) fn adopted(
+        journal: &Journal,
+        offload: &Offload,
+        version: String,
+        proof: String,
+    ) -> Self {
+        Self {
+            version: Some(version),
+            proof,
+            millis: journal.millis(),
+            ..Self::empty(journal, offload)
+        }
+    }
+
+    /// A run of which nothing is published yet.
+    pub(super) fn begun(journal: &Journal, plan: &Plan) -> Self {
+        Self::empty(journal, plan.offload())
+    }
+
+    fn empty(journal: &Journal, offload: &Offload) -> Self {
+        Self {
             run: journal.run.clone(),
-            target: plan.offload().target().clone(),
+            target: offload.target().clone(),
+            chunks: 0,
             rows: 0,
             rows_removed: 0,
             files: 0,
             bytes: 0,
-            version: plan.existing.as_ref().map(|table| table.version.clone()),
-            nothing_to_do: Some(why.to_owned()),
+            version: None,
+            nothing_to_do: None,
             proof: String::new(),
-            millis: journal.millis(),
+            millis: 0,
         }
     }
 
-    pub(super) fn published(
-        journal: &Journal,
-        plan: &Plan,
-        manifest: &Manifest,
-        published: Published,
-        proof: String,
-    ) -> Self {
-        Self {
-            run: journal.run.clone(),
-            target: plan.offload().target().clone(),
-            rows: manifest.rows(),
-            rows_removed: published.rows_removed,
-            files: manifest.files.len(),
-            bytes: manifest.bytes(),
-            version: Some(published.version),
-            nothing_to_do: None,
-            proof,
-            millis: journal.millis(),
+    pub(super) fn add(&mut self, done: &Done) {
+        self.chunks += 1;
+        self.rows += done.manifest.rows();
+        self.rows_removed += done.published.rows_removed;
+        self.files += done.manifest.files.len();
+        self.bytes += done.manifest.bytes();
+        self.version = Some(done.published.version.clone());
+        self.proof.clone_from(&done.proof);
+    }
+
+    pub(super) fn ended(mut self, journal: &Journal) -> Self {
+        if self.chunks > 1 {
+            self.proof = format!(
+                "{} chunks, each proved; the last: {}",
+                self.chunks, self.proof
+            );
         }
+        self.millis = journal.millis();
+        self
     }
 }
 

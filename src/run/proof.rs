@@ -109,14 +109,15 @@ fn column_names(plan: &Plan) -> Vec<String> {
 }
 
 pub(super) fn unequal(plan: &Plan, differences: &[Difference]) -> Error {
-    let mut error = Error::new(
-        ErrorKind::Verify,
-        format!(
-            "{} is not equal to its source; nothing was published",
-            plan.offload().target()
-        ),
-    )
-    .hint("run again; if it stays, please report it with goe plan --output json");
+    let target = plan.offload().target();
+    let message = format!("{target} is not equal to its source; nothing was published");
+    unequal_to(message, differences)
+        .hint("run again; if it stays, please report it with goe plan --output json")
+}
+
+/// An error with the first differences.
+pub(super) fn unequal_to(message: String, differences: &[Difference]) -> Error {
+    let mut error = Error::new(ErrorKind::Verify, message);
     for difference in differences.iter().take(10) {
         let column = difference.column.as_deref().unwrap_or("rows");
         let place = if difference.partition.is_empty() {

@@ -4,6 +4,7 @@
 mod canonical;
 mod column;
 mod hash;
+mod literal;
 mod name;
 mod value;
 
@@ -11,5 +12,6 @@ pub use crate::error::nearest;
 pub use canonical::{CANONICAL_KEY, CanonicalType, NATIVE_KEY};
 pub use column::{Column, Fidelity, Mapping};
 pub use hash::{ColumnHash, PartitionHashes, RowHasher, TableHashes};
+pub use literal::parse_value;
 pub use name::{TableName, pick};
 pub use value::{describe_value, shorten};

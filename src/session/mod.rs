@@ -158,6 +158,24 @@ impl Session {
             .await
     }
 
+    /// Gives a target that something else filled a record, once its rows are proved to be those of
+    /// the source for which `window` is true, or all of them.
+    ///
+    /// # Errors
+    /// As [`Runner::adopt`].
+    pub async fn adopt(
+        &self,
+        offload: &Offload,
+        window: Option<&str>,
+        watcher: Arc<dyn Watcher>,
+        interrupt: Interrupt,
+    ) -> Result<Outcome> {
+        let repository = self.memory().open()?;
+        self.runner(offload, watcher, interrupt)?
+            .adopt(&repository, offload, window)
+            .await
+    }
+
     /// Proves a published target.
     ///
     /// # Errors

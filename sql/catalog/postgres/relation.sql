@@ -1,5 +1,6 @@
 -- Everything about the relations that a schema's and a table's name may mean (in any case), one
--- JSON text each: columns with domains resolved, keys, sizes and the members that hold the rows.
+-- JSON text each: columns with domains resolved, keys, sizes, the members that hold the rows, and
+-- the declared partitions with their keys and bounds.
 WITH RECURSIVE relation AS (
   SELECT c.oid, c.relname, c.relkind, c.reltuples, c.relrowsecurity, n.nspname
   FROM pg_class c
@@ -87,6 +88,56 @@ SELECT json_build_object(
     JOIN pg_class c ON c.oid = m.oid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE m.root = r.oid AND c.relkind <> 'p'
+  ),
+  'levels', (
+    SELECT coalesce(json_agg(json_build_object(
+      'oid', p.partrelid::int8,
+      'method', p.partstrat,
+      'definition', pg_get_partkeydef(p.partrelid),
+      'keys', (
+        SELECT json_agg(json_build_object(
+          'column', a.attname,
+          'usual', coalesce(o.opcdefault, false),
+          'by_bytes', CASE
+            WHEN c.oid IS NULL OR c.collprovider = 'b' THEN true
+            WHEN c.collprovider = 'c' THEN c.collcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8')
+            WHEN c.collprovider = 'd' THEN (
+              SELECT CASE coalesce(to_jsonb(d) ->> 'datlocprovider', 'c')
+                WHEN 'b' THEN true
+                WHEN 'c' THEN d.datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8')
+                ELSE false
+              END
+              FROM pg_database d
+              WHERE d.datname = current_database()
+            )
+            ELSE false
+          END
+        ) ORDER BY k.position)
+        FROM unnest(p.partattrs::int2[], p.partclass::oid[], p.partcollation::oid[])
+          WITH ORDINALITY AS k(attnum, operators, sorted, position)
+        LEFT JOIN pg_attribute a
+          ON a.attrelid = p.partrelid AND a.attnum = k.attnum AND a.attnum > 0
+        LEFT JOIN pg_opclass o ON o.oid = k.operators
+        LEFT JOIN pg_collation c ON c.oid = k.sorted
+      )
+    ) ORDER BY p.partrelid), '[]')
+    FROM member m
+    JOIN pg_partitioned_table p ON p.partrelid = m.oid
+    WHERE m.root = r.oid
+  ),
+  'partitions', (
+    SELECT coalesce(json_agg(json_build_object(
+      'oid', c.oid::int8,
+      'parent', i.inhparent::int8,
+      'schema', n.nspname,
+      'name', c.relname,
+      'bound', pg_get_expr(c.relpartbound, c.oid)
+    ) ORDER BY c.oid), '[]')
+    FROM member m
+    JOIN pg_class c ON c.oid = m.oid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_inherits i ON i.inhrelid = c.oid
+    WHERE m.root = r.oid AND c.oid <> r.oid AND c.relispartition
   )
 )::text AS description
 FROM relation r

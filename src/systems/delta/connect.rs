@@ -1,17 +1,18 @@
 //! Where a lake is, and where each table lies in it.
 
-use std::collections::BTreeMap;
 use std::path::{Component, Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt, ObjectStoreScheme};
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use url::Url;
 
 use super::error::store_error;
+use super::store;
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::Probe;
@@ -25,6 +26,7 @@ pub(super) struct Lake {
     url: String,
     folder: Option<PathBuf>,
     encrypted: Option<bool>,
+    refuses: Option<Arc<AtomicBool>>,
 }
 
 /// One table's folder. The store cannot leave it: its paths are relative to the table's root.
@@ -33,6 +35,8 @@ pub(super) struct TablePlace {
     pub(super) name: TableName,
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) url: String,
+    /// Whether the store was seen to refuse to make what is there; `None` where it surely does.
+    pub(super) refuses: Option<Arc<AtomicBool>>,
 }
 
 impl Lake {
@@ -72,6 +76,7 @@ impl Lake {
             url: folder.display().to_string(),
             folder: Some(folder),
             encrypted: None,
+            refuses: None,
         })
     }
 
@@ -81,28 +86,23 @@ impl Lake {
     }
 
     fn cloud(connection: &Connection, rest: &str) -> Result<Self> {
-        let bad = |cause: String| {
+        let url = Url::parse(rest).map_err(|error| {
             Error::new(
                 ErrorKind::Config,
-                format!("The URL of connection \"{}\" is wrong: {cause}", connection.name),
+                format!("The URL of connection \"{}\" is wrong: {error}", connection.name),
             )
             .hint("write delta:s3://BUCKET/PREFIX, delta:gs://BUCKET/PREFIX or delta:az://CONTAINER/PREFIX")
-        };
-        let url = Url::parse(rest).map_err(|error| bad(error.to_string()))?;
-        let (scheme, _) = ObjectStoreScheme::parse(&url).map_err(|error| bad(error.to_string()))?;
-        require_feature(&scheme, url.scheme())?;
-        let options = cloud_options(connection, &scheme)?;
-        let encrypted = !options.values().any(|value| value.starts_with("http://"));
-        let (store, prefix) =
-            object_store::parse_url_opts(&url, options).map_err(|error| bad(error.to_string()))?;
+        })?;
+        let place = store::open(connection, &url)?;
         let mut shown = url.clone();
         shown.set_query(None);
         Ok(Self {
             name: connection.name.clone(),
-            root: Arc::new(PrefixStore::new(store, prefix)),
+            root: Arc::new(PrefixStore::new(place.store, place.prefix)),
             url: shown.as_str().trim_end_matches('/').to_owned(),
             folder: None,
-            encrypted: Some(encrypted),
+            encrypted: Some(place.encrypted),
+            refuses: Some(Arc::default()),
         })
     }
 
@@ -126,6 +126,7 @@ impl Lake {
             name: TableName::new(&self.name, schema, table),
             store: Arc::new(PrefixStore::new(Arc::clone(&self.root), prefix)),
             url: format!("{}/{folder}", self.url),
+            refuses: self.refuses.clone(),
         })
     }
 
@@ -173,6 +174,38 @@ impl TablePlace {
             .hint("goe reads tables whose files all lie in the table's own folder")
             .caused_by(error)
         })
+    }
+
+    /// Makes sure, once for a lake, that its store refuses to make an object that is there: where it
+    /// does not, two writers could both make the same version. `relative` is there, and ours alone.
+    pub(super) async fn require_refusal(&self, relative: &str, bytes: Vec<u8>) -> Result<()> {
+        let Some(refuses) = self
+            .refuses
+            .as_ref()
+            .filter(|seen| !seen.load(Ordering::Relaxed))
+        else {
+            return Ok(());
+        };
+        let path = self.path(relative)?;
+        let options = PutOptions::from(PutMode::Create);
+        match self.store.put_opts(&path, bytes.into(), options).await {
+            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
+                refuses.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Ok(_) | Err(StoreError::NotImplemented { .. } | StoreError::NotSupported { .. }) => {
+                Err(Error::unsupported(format!(
+                    "The store of table \"{}\" does not keep one writer from overwriting another: \
+                     it has no put-if-absent (If-None-Match)",
+                    self.name
+                ))
+                .hint("use a store or a version of it that has it, and no conditional_put = \"disabled\""))
+            }
+            Err(error) => {
+                let message = format!("{relative} of table \"{}\" can't be written", self.name);
+                Err(store_error(&message, error))
+            }
+        }
     }
 
     /// Writes a small object, over an older one if need be.
@@ -277,78 +310,10 @@ fn probe_folder(folder: &FilePath) -> Result<String> {
     })
 }
 
-fn require_feature(scheme: &ObjectStoreScheme, text: &str) -> Result<()> {
-    let (feature, built) = match scheme {
-        ObjectStoreScheme::AmazonS3 => ("s3", cfg!(feature = "s3")),
-        ObjectStoreScheme::GoogleCloudStorage => ("gcs", cfg!(feature = "gcs")),
-        ObjectStoreScheme::MicrosoftAzure => ("azure", cfg!(feature = "azure")),
-        _ => {
-            return Err(
-                Error::unsupported(format!("goe keeps no Delta tables at {text}:// URLs"))
-                    .hint("use a local folder, s3://, gs:// or az://"),
-            );
-        }
-    };
-    if built {
-        return Ok(());
-    }
-    Err(Error::unsupported(format!(
-        "This build of goe has no client for {text}:// URLs"
-    ))
-    .hint(format!("build it with --features {feature}")))
-}
-
-/// What the store's client is told: the environment's variables under the connection's options.
-fn cloud_options(
-    connection: &Connection,
-    scheme: &ObjectStoreScheme,
-) -> Result<BTreeMap<String, String>> {
-    let mut options: BTreeMap<String, String> = std::env::vars()
-        .map(|(key, value)| (key.to_ascii_lowercase(), value))
-        .filter(|(key, _)| {
-            ["aws_", "google_", "azure_"]
-                .iter()
-                .any(|p| key.starts_with(p))
-        })
-        .filter(|(key, _)| is_known(scheme, key))
-        .collect();
-    for key in connection.option_names() {
-        if !is_known(scheme, key) {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!("Connection \"{}\" has an unknown option \"{key}\"", connection.name),
-            )
-            .hint("options are the configuration keys of the object_store crate, such as region or endpoint"));
-        }
-        let value = connection.option(key).unwrap_or_default();
-        options.insert(key.to_owned(), value.to_owned());
-    }
-    Ok(options)
-}
-
-#[allow(
-    unused_variables,
-    reason = "each store's keys are known to builds that have its client"
-)]
-fn is_known(scheme: &ObjectStoreScheme, key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    match scheme {
-        #[cfg(feature = "s3")]
-        ObjectStoreScheme::AmazonS3 => key.parse::<object_store::aws::AmazonS3ConfigKey>().is_ok(),
-        #[cfg(feature = "gcs")]
-        ObjectStoreScheme::GoogleCloudStorage => {
-            key.parse::<object_store::gcp::GoogleConfigKey>().is_ok()
-        }
-        #[cfg(feature = "azure")]
-        ObjectStoreScheme::MicrosoftAzure => {
-            key.parse::<object_store::azure::AzureConfigKey>().is_ok()
-        }
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -8,6 +8,23 @@ use deltalake::DeltaTableError;
 use super::connect::TablePlace;
 use crate::error::{Error, ErrorKind};
 
+/// What stores answer, and what it means.
+const ANSWERS: [(&str, ErrorKind); 13] = [
+    ("NoSuchBucket", ErrorKind::NotFound),
+    ("ContainerNotFound", ErrorKind::NotFound),
+    ("InvalidAccessKeyId", ErrorKind::Authenticate),
+    ("SignatureDoesNotMatch", ErrorKind::Authenticate),
+    ("ExpiredToken", ErrorKind::Authenticate),
+    ("InvalidToken", ErrorKind::Authenticate),
+    ("RequestTimeTooSkewed", ErrorKind::Authenticate),
+    ("AuthenticationFailed", ErrorKind::Authenticate),
+    ("AccessDenied", ErrorKind::Permission),
+    ("AuthorizationFailure", ErrorKind::Permission),
+    ("AuthorizationHeaderMalformed", ErrorKind::Config),
+    ("PermanentRedirect", ErrorKind::Config),
+    ("IllegalLocationConstraintException", ErrorKind::Config),
+];
+
 /// A failure of the store, with a sentence that names the object. The kind and the hint come from
 /// the innermost cause that tells.
 pub(super) fn store_error(message: &str, error: impl StdError + Send + Sync + 'static) -> Error {
@@ -15,7 +32,14 @@ pub(super) fn store_error(message: &str, error: impl StdError + Send + Sync + 's
     let ours = Error::new(kind, message).caused_by(error);
     match kind {
         ErrorKind::Permission => ours.hint("check the rights on the folder, bucket or file system"),
-        ErrorKind::Authenticate => ours.hint("check the keys in the connection's options"),
+        ErrorKind::Authenticate => ours.hint(
+            "check the keys in the connection's options, or those in the environment (AWS_…, GOOGLE_…, AZURE_…)",
+        ),
+        ErrorKind::Connect => {
+            ours.hint("check the network, and the endpoint and region in the connection's options")
+        }
+        ErrorKind::Config => ours.hint("check region and endpoint in the connection's options"),
+        ErrorKind::NotFound => ours.hint("check the folder or bucket in the connection's URL; goe makes no buckets"),
         ErrorKind::Load => ours.hint("check free space and quota, then run again"),
         ErrorKind::AlreadyExists => ours.hint("choose another target, or move away what is there"),
         _ => ours,
@@ -44,7 +68,11 @@ fn kind_of(error: &(dyn StdError + 'static)) -> ErrorKind {
     let mut cause = Some(error);
     let mut kind = ErrorKind::Load;
     while let Some(current) = cause {
-        if let Some(found) = kind_of_one(current) {
+        // Whoever can't reach an instance's own credentials has none.
+        let without = kind == ErrorKind::Authenticate;
+        if let Some(found) = kind_of_one(current)
+            && !(without && found == ErrorKind::Connect)
+        {
             kind = found;
         }
         cause = current.source();
@@ -59,15 +87,53 @@ fn kind_of_one(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
             Io::PermissionDenied | Io::ReadOnlyFilesystem => Some(ErrorKind::Permission),
             Io::NotFound => Some(ErrorKind::NotFound),
             Io::NotADirectory => Some(ErrorKind::AlreadyExists),
-            _ => Some(ErrorKind::Load),
+            _ => None,
         };
     }
-    match error.downcast_ref::<object_store::Error>()? {
-        Store::NotFound { .. } => Some(ErrorKind::NotFound),
-        Store::PermissionDenied { .. } => Some(ErrorKind::Permission),
-        Store::Unauthenticated { .. } => Some(ErrorKind::Authenticate),
+    if let Some(kind) = transport(error) {
+        return Some(kind);
+    }
+    match error.downcast_ref::<object_store::Error>() {
+        Some(Store::NotFound { .. }) => Some(ErrorKind::NotFound),
+        Some(Store::PermissionDenied { .. }) => Some(ErrorKind::Permission),
+        Some(Store::Unauthenticated { .. }) => Some(ErrorKind::Authenticate),
+        Some(_) => None,
+        None => answer(&error.to_string()),
+    }
+}
+
+/// What a store's own words mean: `<Code>NoSuchBucket</Code>` in its answer, or what the client
+/// makes of an answer without words.
+fn answer(text: &str) -> Option<ErrorKind> {
+    if text.contains("incorrectly configured region") {
+        return Some(ErrorKind::Config);
+    }
+    // Where an instance's own credentials are asked for, because nobody gave any.
+    let own = ["169.254.169.254", "metadata.google.internal"];
+    if own.iter().any(|address| text.contains(address)) {
+        return Some(ErrorKind::Authenticate);
+    }
+    let (_, rest) = text.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    let known = ANSWERS.iter().find(|(known, _)| *known == code);
+    known.map(|(_, kind)| *kind)
+}
+
+/// A store that can't be reached, or does not answer in time.
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+fn transport(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
+    use object_store::client::{HttpError, HttpErrorKind};
+    match error.downcast_ref::<HttpError>()?.kind() {
+        HttpErrorKind::Connect | HttpErrorKind::Timeout | HttpErrorKind::Interrupted => {
+            Some(ErrorKind::Connect)
+        }
         _ => None,
     }
+}
+
+#[cfg(not(any(feature = "s3", feature = "gcs", feature = "azure")))]
+fn transport(_: &(dyn StdError + 'static)) -> Option<ErrorKind> {
+    None
 }
 
 #[cfg(test)]
@@ -87,6 +153,40 @@ mod tests {
             };
             let ours = store_error("It fails", error);
             assert_eq!(ours.kind(), kind);
+            assert!(ours.hint_text().is_some());
+        }
+    }
+
+    #[test]
+    fn a_store_says_in_its_answer_what_is_wrong() {
+        let cases = [
+            (
+                "404 Not Found: <Error><Code>NoSuchBucket</Code></Error>",
+                ErrorKind::NotFound,
+            ),
+            (
+                "403: <Error><Code>SignatureDoesNotMatch</Code>…",
+                ErrorKind::Authenticate,
+            ),
+            ("403: <Code>AccessDenied</Code>", ErrorKind::Permission),
+            (
+                "this normally indicates an incorrectly configured region",
+                ErrorKind::Config,
+            ),
+            (
+                "Error performing PUT http://169.254.169.254/latest/api/token",
+                ErrorKind::Authenticate,
+            ),
+            ("500: <Code>InternalError</Code>", ErrorKind::Load),
+            ("<Code>", ErrorKind::Load),
+        ];
+        for (text, kind) in cases {
+            let error = object_store::Error::Generic {
+                store: "S3",
+                source: text.into(),
+            };
+            let ours = store_error("It fails", error);
+            assert_eq!(ours.kind(), kind, "{text}");
             assert!(ours.hint_text().is_some());
         }
     }

@@ -305,14 +305,13 @@ fn proof_path(manifest: &str) -> String {
     )
 }
 
+/// Writes the proof. It is an object of this publication alone, so it also shows what the store does
+/// when one is to be made that is there.
 async fn write_proof(place: &TablePlace, publication: &Publication) -> Result<()> {
-    let proof: &Value = &publication.proof;
-    place
-        .put(
-            &proof_path(&publication.record.manifest),
-            proof.to_string().into_bytes(),
-        )
-        .await
+    let path = proof_path(&publication.record.manifest);
+    let bytes = publication.proof.to_string().into_bytes();
+    place.put(&path, bytes.clone()).await?;
+    place.require_refusal(&path, bytes).await
 }
 
 /// The proof that a manifest was published with; `None` if it is gone.

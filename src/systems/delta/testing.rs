@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch};
+use futures::stream::BoxStream;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+};
 use parquet::arrow::ArrowWriter;
 use serde_json::json;
 
@@ -44,20 +49,56 @@ pub(super) fn column(name: &str, canonical: CanonicalType) -> TargetColumn {
     }
 }
 
+fn id_and_name() -> Vec<TargetColumn> {
+    let text = CanonicalType::VariableString { length: Some(20) };
+    vec![column("id", CanonicalType::Integer8), column("name", text)]
+}
+
 impl TestLake {
     /// A lake with a table `s.t` of columns `id` (a long) and `name` (text).
     pub(super) fn new() -> Self {
-        let text = CanonicalType::VariableString { length: Some(20) };
-        Self::with(
-            vec![column("id", CanonicalType::Integer8), column("name", text)],
-            &[],
-        )
+        Self::with(id_and_name(), &[])
+    }
+
+    /// The same in the object store that `GOE_TEST_S3` names (`http://KEY:SECRET@HOST:PORT/BUCKET`),
+    /// under a prefix of its own.
+    #[cfg(feature = "s3")]
+    pub(super) fn in_store() -> Option<Self> {
+        let Ok(address) = std::env::var("GOE_TEST_S3") else {
+            eprintln!("skipped: GOE_TEST_S3 names no object store");
+            return None;
+        };
+        let address = url::Url::parse(&address).unwrap();
+        let host = &address[url::Position::BeforeHost..url::Position::AfterPort];
+        let prefix = uuid::Uuid::new_v4().simple();
+        let options = [
+            ("endpoint", format!("{}://{host}", address.scheme())),
+            ("allow_http", "true".to_owned()),
+            ("region", "us-east-1".to_owned()),
+            ("access_key_id", address.username().to_owned()),
+            ("secret_access_key", address.password().unwrap().to_owned()),
+        ];
+        let options = options.map(|(key, value)| (key.to_owned(), value));
+        let url = format!("delta:s3:/{}/{prefix}", address.path());
+        let connection = Connection::new("lake", url, BTreeMap::from(options));
+        let folder = tempfile::tempdir().unwrap();
+        Some(Self::at(&connection, folder, id_and_name(), &[]))
     }
 
     pub(super) fn with(columns: Vec<TargetColumn>, partition: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("delta:{}", folder.path().display());
-        let lake = Lake::open(&Connection::new("lake", url, BTreeMap::new())).unwrap();
+        let connection = Connection::new("lake", url, BTreeMap::new());
+        Self::at(&connection, folder, columns, partition)
+    }
+
+    fn at(
+        connection: &Connection,
+        folder: tempfile::TempDir,
+        columns: Vec<TargetColumn>,
+        partition: &[&str],
+    ) -> Self {
+        let lake = Lake::open(connection).unwrap();
         let target = TargetDefinition {
             name: TableName::new("lake", "s", "t"),
             columns,
@@ -154,5 +195,109 @@ impl TestLake {
             .staging(&self.target.name.schema, &self.target.name.table)
             .unwrap()
             .store
+    }
+}
+
+/// What is wrong with a store.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Its answer to every other write of a log entry gets lost after the entry is there.
+    LosesAnswers(AtomicBool),
+    /// It overwrites what it was asked to make only if it is not there.
+    Overwrites,
+    /// It knows no such request.
+    RefusesConditions,
+}
+
+/// A store with a fault.
+#[derive(Debug)]
+pub(super) struct FaultyStore {
+    store: Arc<dyn ObjectStore>,
+    fault: Fault,
+}
+
+impl FaultyStore {
+    pub(super) fn new(store: Arc<dyn ObjectStore>, fault: Fault) -> Arc<Self> {
+        Arc::new(Self { store, fault })
+    }
+}
+
+impl std::fmt::Display for FaultyStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("faulty")
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for FaultyStore {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        mut options: PutOptions,
+    ) -> object_store::Result<PutResult> {
+        let create = matches!(options.mode, PutMode::Create);
+        match self.fault {
+            Fault::Overwrites => options.mode = PutMode::Overwrite,
+            Fault::RefusesConditions if create => {
+                return Err(object_store::Error::NotImplemented {
+                    operation: "put if absent".to_owned(),
+                    implementer: "faulty".to_owned(),
+                });
+            }
+            _ => {}
+        }
+        let result = self.store.put_opts(location, payload, options).await?;
+        let entry = location.as_ref().starts_with("_delta_log");
+        match &self.fault {
+            Fault::LosesAnswers(last) if entry && !last.fetch_xor(true, Ordering::Relaxed) => {
+                let source = "the connection was reset".into();
+                Err(object_store::Error::Generic {
+                    store: "faulty",
+                    source,
+                })
+            }
+            _ => Ok(result),
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        self.store.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(
+        &self,
+        location: &Path,
+        options: GetOptions,
+    ) -> object_store::Result<GetResult> {
+        self.store.get_opts(location, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        self.store.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.store.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.store.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(
+        &self,
+        from: &Path,
+        to: &Path,
+        options: CopyOptions,
+    ) -> object_store::Result<()> {
+        self.store.copy_opts(from, to, options).await
     }
 }

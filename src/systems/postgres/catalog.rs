@@ -5,6 +5,7 @@ use tokio_postgres::types::Type;
 
 use super::error::failed;
 use super::native::{AS_TEXT, ENCODED, Kind, NOT_DETERMINISTIC, Native};
+use super::partitions::{Level, Part, Tree};
 use super::session::Session;
 use super::types::canonical;
 use crate::error::{Error, ErrorKind, Result};
@@ -30,6 +31,10 @@ pub(super) struct Relation {
     keys: Vec<Key>,
     /// What holds the rows: the relation itself, its partitions or its heirs.
     pub(super) members: Vec<Member>,
+    /// The relations of the tree that are partitioned.
+    levels: Vec<Level>,
+    /// The partitions of the tree.
+    partitions: Vec<Part>,
 }
 
 /// What matters about the server.
@@ -182,6 +187,7 @@ impl Relation {
             && self.row_security == other.row_security
             && self.columns == other.columns
             && members(self) == members(other)
+            && self.partitions == other.partitions
     }
 
     /// Its exact name.
@@ -202,7 +208,7 @@ impl Relation {
         };
         let kind = relation_kind(&self.kind);
         let has_pages = self.members.iter().any(Member::has_pages);
-        Ok(SourceTable {
+        let mut table = SourceTable {
             name,
             kind,
             columns,
@@ -215,7 +221,20 @@ impl Relation {
             },
             bytes: has_pages.then(|| members.map(|member| member.bytes).sum()),
             comment: self.comment.clone(),
-        })
+            partitions: None,
+        };
+        table.partitions = self.tree(&table).below(self.oid);
+        Ok(table)
+    }
+
+    fn tree<'a>(&'a self, table: &'a SourceTable) -> Tree<'a> {
+        Tree {
+            levels: &self.levels,
+            parts: &self.partitions,
+            members: &self.members,
+            table,
+            utf8: self.server.encoding == "UTF8",
+        }
     }
 
     /// The exact names of schema and table.

@@ -10,6 +10,7 @@ mod literal;
 mod measure;
 mod native;
 mod numeric;
+mod partitions;
 mod pool;
 mod read;
 mod session;

@@ -193,6 +193,7 @@ impl Catalog<'_> {
             rows: None,
             bytes: None,
             comment: None,
+            partitions: None,
         };
         Ok(Described { table, access })
     }

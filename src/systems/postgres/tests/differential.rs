@@ -462,6 +462,7 @@ fn a_pushed_filter_reads_back_as_one_expression() {
             rows: None,
             bytes: None,
             comment: None,
+            partitions: None,
         };
         for value in ["'; DROP TABLE t; --", "\\'", "'", "a\nb", "$$"] {
             let literal = Expr::Literal(ScalarValue::LargeUtf8(Some(value.to_owned())), None);

@@ -2,6 +2,7 @@
 
 mod differential;
 mod failures;
+mod partitions;
 mod reading;
 mod values;
 

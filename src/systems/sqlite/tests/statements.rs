@@ -28,6 +28,7 @@ fn table(name: &str, columns: &[(&str, &str)]) -> SourceTable {
         rows: None,
         bytes: None,
         comment: None,
+        partitions: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The backend as a whole, on a local disk.
 
+mod store;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -8,19 +10,16 @@ use arrow::array::{
     StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::Int64Type;
+use bytes::Bytes;
 use datafusion::prelude::{SessionContext, col, lit};
-use futures::stream::BoxStream;
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-};
 use serde_json::{Value, json};
 
-use super::testing::{RUN, TestLake, column};
-use crate::backend::{Backend, Change, Mode, Publication, Published, Scope};
+use super::testing::{Fault, FaultyStore, RUN, TestLake, column};
+use crate::backend::{Backend, Change, Mode, Publication, Published, Scope, TargetTable};
 use crate::error::{ErrorKind, Result};
-use crate::schema::CanonicalType;
+use crate::schema::{CanonicalType, PartitionHashes};
 use crate::staging::{Manifest, StagedFile};
 
 const TEXT: CanonicalType = CanonicalType::VariableString { length: None };
@@ -39,6 +38,43 @@ impl TestLake {
 
     async fn put(&self, publication: &Publication) {
         assert!(!self.publish(publication).await.unwrap().already);
+    }
+
+    /// Publishes rows of their own file as the next record.
+    async fn put_rows(&self, sequence: u64, ids: std::ops::Range<i64>) {
+        let file = self.rows(&format!("{sequence:04}-0-0"), ids).await;
+        self.put(&self.publication(vec![file], sequence)).await;
+    }
+
+    /// The kind of a refusal.
+    async fn refusal(&self, publication: &Publication) -> ErrorKind {
+        self.publish(publication).await.unwrap_err().kind()
+    }
+
+    /// The table, which is there.
+    async fn described(&self) -> TargetTable {
+        self.backend.describe("s", "t").await.unwrap().unwrap()
+    }
+
+    /// The sums of what is published, read back.
+    async fn sums(&self) -> PartitionHashes {
+        let published = Scope::Published;
+        self.backend
+            .hashes(&self.target, published, 2)
+            .await
+            .unwrap()
+    }
+
+    /// The sums of a manifest's files, read back.
+    async fn sums_of(&self, manifest: &Manifest) -> Result<PartitionHashes> {
+        let staged = Scope::Manifest(manifest);
+        self.backend.hashes(&self.target, staged, 2).await
+    }
+
+    /// The bytes of an object of the table.
+    async fn bytes(&self, path: &Path) -> Bytes {
+        let found = self.store().get(path).await.unwrap();
+        found.bytes().await.unwrap()
     }
 
     async fn query(&self, sql: &str) -> Vec<Vec<String>> {
@@ -76,14 +112,7 @@ impl TestLake {
 
     async fn log_entry(&self, version: u64) -> Vec<Value> {
         let path = Path::from(format!("_delta_log/{version:020}.json"));
-        let bytes = self
-            .store()
-            .get(&path)
-            .await
-            .unwrap()
-            .bytes()
-            .await
-            .unwrap();
+        let bytes = self.bytes(&path).await;
         let lines = std::str::from_utf8(&bytes).unwrap().lines();
         lines
             .map(|line| serde_json::from_str(line).unwrap())
@@ -106,11 +135,7 @@ async fn a_table_is_made_grows_and_comes_back() {
     let lake = TestLake::new();
     assert_eq!(lake.backend.describe("s", "t").await.unwrap(), None);
     let first = lake.publication(vec![lake.rows("0001-0-0", 0..10).await], 1);
-    let sums = lake
-        .backend
-        .hashes(&lake.target, Scope::Manifest(&first.manifest), 2)
-        .await
-        .unwrap();
+    let sums = lake.sums_of(&first.manifest).await.unwrap();
     assert_eq!(sums, first.manifest.hashes());
     let published = lake.publish(&first).await.unwrap();
     assert_eq!(
@@ -128,7 +153,7 @@ async fn a_table_is_made_grows_and_comes_back() {
     let second = lake.publication(files, 2);
     assert_eq!(lake.publish(&second).await.unwrap().version, "version 1");
 
-    let table = lake.backend.describe("s", "t").await.unwrap().unwrap();
+    let table = lake.described().await;
     assert_eq!(table.record, Some(second.record.clone()));
     assert_eq!(
         (table.rows, table.version.as_str()),
@@ -140,11 +165,7 @@ async fn a_table_is_made_grows_and_comes_back() {
     );
     let mut all = first.manifest.hashes();
     all.get_mut("").unwrap().add(&second.manifest.hashes()[""]);
-    let sums = lake
-        .backend
-        .hashes(&lake.target, Scope::Published, 1)
-        .await
-        .unwrap();
+    let sums = lake.sums().await;
     assert_eq!(sums, all);
     assert_eq!(lake.ids().await, (0..20).collect());
     let counted = lake
@@ -176,14 +197,10 @@ async fn a_table_is_made_grows_and_comes_back() {
 async fn a_publish_without_rows_keeps_the_record() {
     let lake = TestLake::new();
     let empty = lake.publication(Vec::new(), 1);
-    let sums = lake
-        .backend
-        .hashes(&lake.target, Scope::Manifest(&empty.manifest), 1)
-        .await
-        .unwrap();
+    let sums = lake.sums_of(&empty.manifest).await.unwrap();
     assert_eq!(sums, empty.manifest.hashes());
     assert!(!lake.publish(&empty).await.unwrap().already);
-    let table = lake.backend.describe("s", "t").await.unwrap().unwrap();
+    let table = lake.described().await;
     assert_eq!((table.rows, table.record.unwrap().sequence), (Some(0), 1));
     assert_eq!(lake.query("SELECT count(*) FROM t").await, [["0"]]);
     assert!(lake.publish(&empty).await.unwrap().already);
@@ -198,53 +215,52 @@ async fn a_record_that_does_not_follow_is_refused() {
     let mut stale = lake.publication(vec![lake.rows("0009-0-0", 3..6).await], 1);
     stale.record.manifest = format!("{RUN}-0009");
     stale.record.fence = 5;
-    assert_eq!(
-        lake.publish(&stale).await.unwrap_err().kind(),
-        ErrorKind::Conflict
-    );
+    assert_eq!(lake.refusal(&stale).await, ErrorKind::Conflict);
     let mut slept = lake.publication(vec![lake.rows("0002-0-0", 3..6).await], 2);
     slept.record.fence = 4;
-    assert_eq!(
-        lake.publish(&slept).await.unwrap_err().kind(),
-        ErrorKind::Locked
-    );
+    assert_eq!(lake.refusal(&slept).await, ErrorKind::Locked);
     slept.record.fence = 6;
     lake.put(&slept).await;
     assert_eq!(lake.ids().await, (0..6).collect());
 }
 
+/// Lets four writers publish other rows as the same record, twice over; one of them wins each time.
+async fn race(lake: TestLake) {
+    let lake = Arc::new(lake);
+    for sequence in 1..=2u64 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for writer in 0..4u64 {
+            let first = i64::try_from(sequence * 100 + writer * 10).unwrap();
+            let name = format!("{sequence:04}-{writer}-0");
+            let file = lake.rows(&name, first..first + 10).await;
+            let mut publication = lake.publication(vec![file], sequence);
+            publication.record.manifest = format!("{RUN}-{sequence}{writer}");
+            publication
+                .manifest
+                .id
+                .clone_from(&publication.record.manifest);
+            let lake = Arc::clone(&lake);
+            tasks.spawn(async move { (writer, lake.publish(&publication).await) });
+        }
+        let mut winners = Vec::new();
+        while let Some(done) = tasks.join_next().await {
+            match done.unwrap() {
+                (writer, Ok(published)) => {
+                    assert!(!published.already);
+                    winners.push(writer);
+                }
+                (_, Err(error)) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error:#}"),
+            }
+        }
+        assert_eq!(winners.len(), 1, "sequence {sequence}");
+        assert_eq!(lake.ids().await.len() as u64, sequence * 10);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_publishers_of_a_sequence_one_wins() {
-    for round in 0..10 {
-        let lake = Arc::new(TestLake::new());
-        for sequence in 1..=2u64 {
-            let mut tasks = tokio::task::JoinSet::new();
-            for writer in 0..4u64 {
-                let first = i64::try_from(sequence * 100 + writer * 10).unwrap();
-                let name = format!("{sequence:04}-{writer}-0");
-                let file = lake.rows(&name, first..first + 10).await;
-                let mut publication = lake.publication(vec![file], sequence);
-                publication.record.manifest = format!("{RUN}-{sequence}{writer}");
-                publication
-                    .manifest
-                    .id
-                    .clone_from(&publication.record.manifest);
-                let lake = Arc::clone(&lake);
-                tasks.spawn(async move { (writer, lake.publish(&publication).await) });
-            }
-            let mut winners = Vec::new();
-            while let Some(done) = tasks.join_next().await {
-                match done.unwrap() {
-                    (writer, Ok(published)) => {
-                        assert!(!published.already);
-                        winners.push(writer);
-                    }
-                    (_, Err(error)) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error:#}"),
-                }
-            }
-            assert_eq!(winners.len(), 1, "round {round}, sequence {sequence}");
-            assert_eq!(lake.ids().await.len() as u64, sequence * 10);
-        }
+    for _ in 0..10 {
+        race(TestLake::new()).await;
     }
 }
 
@@ -265,8 +281,7 @@ async fn the_same_publish_by_two_happens_once() {
 #[tokio::test]
 async fn a_foreign_entry_is_kept() {
     let lake = TestLake::new();
-    lake.put(&lake.publication(vec![lake.rows("0001-0-0", 0..3).await], 1))
-        .await;
+    lake.put_rows(1, 0..3).await;
     // Another writer appends: our next publish must come after it and keep its rows.
     let foreign = lake.rows("0777-0-0", 50..52).await;
     let add = json!({"add": {
@@ -277,7 +292,7 @@ async fn a_foreign_entry_is_kept() {
     let mut next = lake.publication(vec![lake.rows("0002-0-0", 3..6).await], 2);
     assert_eq!(lake.publish(&next).await.unwrap().version, "version 2");
     assert_eq!(lake.ids().await, BTreeSet::from([0, 1, 2, 3, 4, 5, 50, 51]));
-    let table = lake.backend.describe("s", "t").await.unwrap().unwrap();
+    let table = lake.described().await;
     assert_eq!(table.rows, None, "the foreign file has no statistics");
     next = lake.publication(Vec::new(), 3);
     next.mode = Mode::ReplaceAll;
@@ -358,18 +373,10 @@ async fn a_partition_is_replaced_without_reading_the_others() {
             .await,
     ];
     let first = lake.publication(files, 1);
-    let sums = lake
-        .backend
-        .hashes(&lake.target, Scope::Manifest(&first.manifest), 3)
-        .await
-        .unwrap();
+    let sums = lake.sums_of(&first.manifest).await.unwrap();
     assert_eq!(sums, first.manifest.hashes());
     lake.put(&first).await;
-    let published = lake
-        .backend
-        .hashes(&lake.target, Scope::Published, 3)
-        .await
-        .unwrap();
+    let published = lake.sums().await;
     assert_eq!(published, sums);
 
     // The other partitions' files are gone: whoever reads them fails.
@@ -388,17 +395,13 @@ async fn a_partition_is_replaced_without_reading_the_others() {
     let mut second = lake.publication(Vec::new(), 2);
     second.mode = Mode::ReplaceWhere(col("day").eq(lit(day)));
     assert_eq!(lake.publish(&second).await.unwrap().rows_removed, 2);
-    assert_eq!(
-        lake.backend.describe("s", "t").await.unwrap().unwrap().rows,
-        Some(2)
-    );
+    assert_eq!(lake.described().await.rows, Some(2));
 }
 
 #[tokio::test]
 async fn columns_are_added_and_old_rows_read_null() {
     let mut lake = TestLake::new();
-    lake.put(&lake.publication(vec![lake.rows("0001-0-0", 0..2).await], 1))
-        .await;
+    lake.put_rows(1, 0..2).await;
     lake.target
         .columns
         .push(column("at", CanonicalType::Timestamp { scale: 3 }));
@@ -408,10 +411,7 @@ async fn columns_are_added_and_old_rows_read_null() {
         Arc::new(TimestampMicrosecondArray::from(vec![1_709_164_800_123_456])),
     ];
     let mut second = lake.publication(vec![lake.stage("0002-0-0", values, &[]).await], 2);
-    assert_eq!(
-        lake.publish(&second).await.unwrap_err().kind(),
-        ErrorKind::Conflict
-    );
+    assert_eq!(lake.refusal(&second).await, ErrorKind::Conflict);
     let table = lake.backend.describe("s", "t").await.unwrap();
     second.change = Change::between(table.as_ref(), &lake.target).unwrap();
     lake.put(&second).await;
@@ -424,11 +424,8 @@ async fn columns_are_added_and_old_rows_read_null() {
         (&protocol["minReaderVersion"], &protocol["minWriterVersion"]),
         (&json!(3), &json!(7))
     );
-    lake.backend
-        .hashes(&lake.target, Scope::Published, 2)
-        .await
-        .unwrap();
-    let table = lake.backend.describe("s", "t").await.unwrap().unwrap();
+    lake.sums().await;
+    let table = lake.described().await;
     assert_eq!(table.columns[2].native, "timestamp_ntz");
     assert_eq!(
         table.columns[2].canonical,
@@ -501,8 +498,7 @@ async fn a_table_that_we_cannot_keep_true_to_is_refused() {
 #[tokio::test]
 async fn an_append_only_table_is_not_replaced_in() {
     let lake = TestLake::new();
-    lake.put(&lake.publication(vec![lake.rows("0001-0-0", 0..2).await], 1))
-        .await;
+    lake.put_rows(1, 0..2).await;
     let mut entry = lake.log_entry(0).await;
     let metadata = entry
         .iter_mut()
@@ -513,10 +509,7 @@ async fn an_append_only_table_is_not_replaced_in() {
     lake.write_entry(1, &[changed]).await;
     let mut second = lake.publication(Vec::new(), 2);
     second.mode = Mode::ReplaceAll;
-    assert_eq!(
-        lake.publish(&second).await.unwrap_err().kind(),
-        ErrorKind::Unsupported
-    );
+    assert_eq!(lake.refusal(&second).await, ErrorKind::Unsupported);
     second.mode = Mode::Append;
     lake.put(&second).await;
     let state = super::published(&lake.backend.lake.place("s", "t").unwrap())
@@ -605,11 +598,7 @@ async fn hostile_names_and_values_come_back() {
     }
     let publication = lake.publication(files, 1);
     lake.put(&publication).await;
-    let sums = lake
-        .backend
-        .hashes(&lake.target, Scope::Published, 2)
-        .await
-        .unwrap();
+    let sums = lake.sums().await;
     assert_eq!(sums, publication.manifest.hashes());
     assert_eq!(sums.len(), values.len());
     let name = &lake.target.name;
@@ -679,11 +668,7 @@ async fn every_type_is_stored_and_proved() {
     let lake = TestLake::with(columns, &[]);
     let publication = lake.publication(vec![lake.stage("0001-0-0", values, &[]).await], 1);
     lake.put(&publication).await;
-    let sums = lake
-        .backend
-        .hashes(&lake.target, Scope::Published, 1)
-        .await
-        .unwrap();
+    let sums = lake.sums().await;
     assert_eq!(sums, publication.manifest.hashes());
     let entry = lake.log_entry(0).await;
     let stats = action(&entry, "add")[0]["stats"]
@@ -707,7 +692,7 @@ async fn every_type_is_stored_and_proved() {
         .query("SELECT count(*) FROM t WHERE big > 999999999999999999")
         .await;
     assert_eq!(big, [["1"]]);
-    let table = lake.backend.describe("s", "t").await.unwrap().unwrap();
+    let table = lake.described().await;
     assert_eq!(
         Change::between(Some(&table), &lake.target).unwrap(),
         Change::None
@@ -726,23 +711,13 @@ async fn a_damaged_file_shows() {
         files: vec![file.clone()],
     };
     let path = Path::parse(&file.path).unwrap();
-    let whole = lake
-        .store()
-        .get(&path)
-        .await
-        .unwrap()
-        .bytes()
-        .await
-        .unwrap();
+    let whole = lake.bytes(&path).await;
     let mut unseen = Vec::new();
     for position in (0..whole.len()).step_by(7) {
         let mut bytes = whole.to_vec();
         bytes[position] ^= 0x10;
         lake.store().put(&path, bytes.into()).await.unwrap();
-        let sums = lake
-            .backend
-            .hashes(&lake.target, Scope::Manifest(&manifest), 1)
-            .await;
+        let sums = lake.sums_of(&manifest).await;
         if sums.is_ok_and(|sums| sums == manifest.hashes()) {
             unseen.push(position);
         }
@@ -759,12 +734,7 @@ async fn a_damaged_file_shows() {
         .put(&path, whole.slice(..whole.len() / 2).into())
         .await
         .unwrap();
-    assert!(
-        lake.backend
-            .hashes(&lake.target, Scope::Manifest(&manifest), 1)
-            .await
-            .is_err()
-    );
+    assert!(lake.sums_of(&manifest).await.is_err());
     let fewer = lake.rows("0001-0-0", 0..999).await;
     let shorter = Manifest {
         files: vec![StagedFile {
@@ -773,11 +743,7 @@ async fn a_damaged_file_shows() {
         }],
         ..manifest
     };
-    let sums = lake
-        .backend
-        .hashes(&lake.target, Scope::Manifest(&shorter), 1)
-        .await
-        .unwrap();
+    let sums = lake.sums_of(&shorter).await.unwrap();
     assert_ne!(sums, shorter.hashes());
 }
 
@@ -847,10 +813,7 @@ async fn a_checkpoint_keeps_everything() {
     let lake = TestLake::new();
     for sequence in 1..=12u64 {
         let first = i64::try_from(sequence * 10).unwrap();
-        let file = lake
-            .rows(&format!("{sequence:04}-0-0"), first..first + 2)
-            .await;
-        lake.put(&lake.publication(vec![file], sequence)).await;
+        lake.put_rows(sequence, first..first + 2).await;
     }
     let log = lake.folder.path().join("s/t/_delta_log");
     assert!(log.join("_last_checkpoint").exists());
@@ -858,7 +821,7 @@ async fn a_checkpoint_keeps_everything() {
     for version in 0..10 {
         std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
     }
-    let table = lake.backend.describe("s", "t").await.unwrap().unwrap();
+    let table = lake.described().await;
     assert_eq!((table.rows, table.record.unwrap().sequence), (Some(24), 12));
     let mut last = lake.publication(Vec::new(), 13);
     last.mode = Mode::ReplaceWhere(col("id").lt(lit(100i64)));
@@ -869,82 +832,11 @@ async fn a_checkpoint_keeps_everything() {
     );
 }
 
-/// A store whose answer to every other write of a log entry gets lost after the entry is there.
-#[derive(Debug)]
-struct Forgetful(Arc<dyn ObjectStore>, std::sync::atomic::AtomicBool);
-
-impl std::fmt::Display for Forgetful {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("forgetful")
-    }
-}
-
-#[async_trait::async_trait]
-impl ObjectStore for Forgetful {
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> object_store::Result<PutResult> {
-        let result = self.0.put_opts(location, payload, options).await?;
-        let entry = location.as_ref().starts_with("_delta_log");
-        if entry && !self.1.fetch_xor(true, std::sync::atomic::Ordering::Relaxed) {
-            let source = "the connection was reset".into();
-            return Err(object_store::Error::Generic {
-                store: "forgetful",
-                source,
-            });
-        }
-        Ok(result)
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        self.0.put_multipart_opts(location, options).await
-    }
-
-    async fn get_opts(
-        &self,
-        location: &Path,
-        options: GetOptions,
-    ) -> object_store::Result<GetResult> {
-        self.0.get_opts(location, options).await
-    }
-
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, object_store::Result<Path>>,
-    ) -> BoxStream<'static, object_store::Result<Path>> {
-        self.0.delete_stream(locations)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.0.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
-        self.0.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(
-        &self,
-        from: &Path,
-        to: &Path,
-        options: CopyOptions,
-    ) -> object_store::Result<()> {
-        self.0.copy_opts(from, to, options).await
-    }
-}
-
 #[tokio::test]
 async fn a_lost_answer_publishes_once() {
     let lake = TestLake::new();
     let mut place = lake.backend.lake.place("s", "t").unwrap();
-    place.store = Arc::new(Forgetful(place.store, false.into()));
+    place.store = FaultyStore::new(place.store, Fault::LosesAnswers(false.into()));
     for sequence in 1..=4u64 {
         let first = i64::try_from(sequence * 10).unwrap();
         let file = lake
@@ -959,13 +851,5 @@ async fn a_lost_answer_publishes_once() {
         );
     }
     assert_eq!(lake.ids().await.len(), 8);
-    assert_eq!(
-        lake.backend
-            .describe("s", "t")
-            .await
-            .unwrap()
-            .unwrap()
-            .version,
-        "version 3"
-    );
+    assert_eq!(lake.described().await.version, "version 3");
 }

@@ -1,0 +1,287 @@
+//! One chunk: its rows staged from one snapshot, loaded, proved, and published with the record.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::prelude::DataFrame;
+
+use super::journal::Journal;
+use super::lock::Held;
+use super::{Event, Runner, positions, proof, stored_proof};
+use crate::backend::{Backend, Mode, Publication, Published, StoredRecord};
+use crate::error::{Error, Result};
+use crate::frontend::{Snapshot, pin};
+use crate::offload::{
+    Coverage, FORMAT, Plan, PlannedChunk, Proof, PublishedChunk, Record, Region, Step,
+};
+use crate::repository::Repository;
+use crate::schema::PartitionHashes;
+use crate::staging::{Manifest, StageProgress, StageSpec};
+use crate::transport;
+
+/// How often progress is told.
+const TICK: Duration = Duration::from_millis(250);
+
+/// A chunk at work.
+pub(super) struct ChunkRun<'a> {
+    pub(super) runner: &'a Runner,
+    pub(super) journal: &'a Journal,
+    pub(super) repository: &'a Repository,
+    pub(super) backend: &'a dyn Backend,
+    pub(super) plan: &'a Plan,
+    pub(super) held: &'a Held,
+    pub(super) chunk: &'a PlannedChunk,
+    /// From 1.
+    pub(super) number: u32,
+    /// The record that stands in the target before it.
+    pub(super) before: Option<StoredRecord>,
+    /// What is covered once it is published.
+    pub(super) covered: Region,
+}
+
+/// What a chunk came to.
+pub(super) struct Done {
+    pub(super) manifest: Manifest,
+    pub(super) published: Published,
+    pub(super) proof: String,
+    /// The record that stands in the target after it.
+    pub(super) record: StoredRecord,
+}
+
+/// The rows of a chunk, bound to the snapshots that they are read from.
+struct Opened {
+    rows: LogicalPlan,
+    snapshots: Vec<Arc<dyn Snapshot>>,
+}
+
+impl ChunkRun<'_> {
+    /// Stage, Load, Verify, Publish.
+    pub(super) async fn run(self) -> Result<Done> {
+        let number = Some(self.number);
+        let (journal, definition) = (self.journal, &self.plan.definition);
+        let staged = journal.step(Step::Stage, number, self.open_and_stage());
+        let (opened, manifest) = staged.await?;
+        let load = self.backend.load(definition, &manifest);
+        journal.step(Step::Load, number, load).await?;
+        let proof = journal.step(Step::Verify, number, self.prove(&manifest, &opened));
+        let proof = proof.await?;
+        let publish = self.publish(&manifest, &opened);
+        let publish = journal.whole_step(Step::Publish, number, publish);
+        let (published, record) = publish.await?;
+        let window = self.chunk.rows.to_string();
+        journal.chunk(self.number, &window, &manifest, &published, &proof);
+        Ok(Done {
+            manifest,
+            published,
+            proof,
+            record,
+        })
+    }
+
+    async fn open_and_stage(&self) -> Result<(Opened, Manifest)> {
+        let mut rows = self.chunk.query.clone();
+        let mut snapshots = Vec::new();
+        for source in &self.plan.sources {
+            let snapshot = source.snapshot(self.plan.offload().parallel()).await?;
+            rows = pin(rows, source, &snapshot)?;
+            snapshots.push(snapshot);
+        }
+        let manifest = self.stage(rows.clone()).await?;
+        Ok((Opened { rows, snapshots }, manifest))
+    }
+
+    /// Stages the rows, telling how far it is.
+    async fn stage(&self, rows: LogicalPlan) -> Result<Manifest> {
+        let (plan, facts) = (self.plan, self.backend.facts());
+        let name = &plan.definition.name;
+        let progress = Arc::new(StageProgress::default());
+        let spec = StageSpec {
+            manifest: format!("{}-{:04}", self.journal.run, self.number),
+            place: self.backend.staging(&name.schema, &name.table)?,
+            schema: plan.definition.schema(),
+            partition_columns: positions(&plan.definition),
+            partition_columns_in_files: facts.partition_columns_in_files,
+            sorted: plan.sorted,
+            file_bytes: facts.file_bytes,
+            // The rest is for decoders, sorts, joins and the parts of uploads.
+            memory: plan.offload().memory() / 4,
+            progress: Arc::clone(&progress),
+        };
+        let mut work = pin!(transport::stage(&self.runner.engine, rows, Arc::new(spec)));
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            let done = tokio::select! {
+                done = &mut work => Some(done),
+                _ = tick.tick() => None,
+            };
+            self.journal.tell(&Event::Progress {
+                run: self.journal.run.clone(),
+                chunk: self.number,
+                chunks: plan.chunk_count(),
+                rows: progress.rows(),
+                rows_expected: plan.rows_expected(),
+                bytes: progress.bytes(),
+            });
+            if let Some(manifest) = done {
+                return manifest;
+            }
+        }
+    }
+
+    async fn prove(&self, manifest: &Manifest, opened: &Opened) -> Result<String> {
+        let read = match opened.snapshots.as_slice() {
+            [snapshot] if self.chunk.asks_source => Some((
+                Arc::clone(snapshot),
+                self.runner.source_filter(&opened.rows).await?,
+            )),
+            _ => None,
+        };
+        proof::Chunk {
+            plan: self.plan,
+            manifest,
+            read,
+            backend: self.backend,
+            readers: self.plan.offload().parallel(),
+        }
+        .prove()
+        .await
+    }
+
+    async fn publish(
+        &self,
+        manifest: &Manifest,
+        opened: &Opened,
+    ) -> Result<(Published, StoredRecord)> {
+        self.held.check()?;
+        let gone = self.gone().await?;
+        let chunk = manifest.hashes();
+        let proof = Proof {
+            total: self.total(&chunk, &gone).await?,
+            chunk,
+            columns: self.plan.definition.columns.clone(),
+        };
+        let record = StoredRecord {
+            sequence: self.before.as_ref().map_or(1, |record| record.sequence + 1),
+            fence: self.held.fence(),
+            manifest: manifest.id.clone(),
+            body: self.record(manifest, opened, &gone)?.body()?,
+        };
+        let published = self
+            .backend
+            .publish(&Publication {
+                target: self.plan.definition.clone(),
+                change: if self.number == 1 {
+                    self.plan.change.clone()
+                } else {
+                    crate::backend::Change::None
+                },
+                manifest: manifest.clone(),
+                mode: self.mode(),
+                record: record.clone(),
+                proof: serde_json::to_value(&proof)
+                    .map_err(|error| Error::internal(error.to_string()))?,
+            })
+            .await?;
+        // The target holds the truth; a mirror that can't be written is only a stale mirror.
+        let target = self.plan.definition.name.to_string();
+        let _ = self.repository.mirror(&target, &record);
+        Ok((published, record))
+    }
+
+    /// A run that replaces everything does so with its first chunk; the others add to it.
+    fn mode(&self) -> Mode {
+        match &self.plan.mode {
+            Mode::ReplaceAll if self.number > 1 => Mode::Append,
+            mode => mode.clone(),
+        }
+    }
+
+    /// The sums of the rows that go from the target, where only some do.
+    async fn gone(&self) -> Result<PartitionHashes> {
+        match self.mode() {
+            Mode::ReplaceWhere(predicate) => self.hash_target(predicate).await,
+            Mode::Append | Mode::ReplaceAll => Ok(PartitionHashes::new()),
+        }
+    }
+
+    async fn hash_target(&self, predicate: Expr) -> Result<PartitionHashes> {
+        let (engine, definition) = (&self.runner.engine, &self.plan.definition);
+        let name = &definition.name;
+        let table = self.backend.table(&name.schema, &name.table).await?;
+        let table = engine.read_table(table)?.logical_plan().clone();
+        let held = DataFrame::new(engine.state(), table).filter(predicate)?;
+        let columns: Vec<Expr> = definition
+            .columns
+            .iter()
+            .map(|column| datafusion::prelude::ident(&column.name))
+            .collect();
+        let rows = held.select(columns)?;
+        let (schema, positions) = (definition.schema(), positions(definition));
+        proof::hash_query(engine, rows.logical_plan(), schema, positions).await
+    }
+
+    /// The sums of the whole target once this chunk is in it.
+    async fn total(
+        &self,
+        chunk: &PartitionHashes,
+        gone: &PartitionHashes,
+    ) -> Result<PartitionHashes> {
+        let mut total = match (&self.mode(), &self.before) {
+            (Mode::ReplaceAll, _) | (_, None) => PartitionHashes::new(),
+            (_, Some(record)) => {
+                stored_proof(self.backend, &self.plan.definition.name, record)
+                    .await?
+                    .total
+            }
+        };
+        for (partition, hashes) in gone {
+            total.entry(partition.clone()).or_default().subtract(hashes);
+        }
+        for (partition, hashes) in chunk {
+            total.entry(partition.clone()).or_default().add(hashes);
+        }
+        total.retain(|_, hashes| hashes.rows > 0);
+        Ok(total)
+    }
+
+    fn record(
+        &self,
+        manifest: &Manifest,
+        opened: &Opened,
+        gone: &PartitionHashes,
+    ) -> Result<Record> {
+        let labels = opened
+            .snapshots
+            .iter()
+            .map(|snapshot| snapshot.facts().label.clone());
+        let held = match (&self.mode(), &self.before) {
+            (Mode::ReplaceAll, _) | (_, None) => 0,
+            (_, Some(record)) => Record::read(&record.body)?.rows,
+        };
+        let removed: u64 = gone.values().map(|hashes| hashes.rows).sum();
+        let last = self.number == self.plan.chunk_count();
+        let wanted = if last {
+            Region::none()
+        } else {
+            self.plan.window.after.clone()
+        };
+        Ok(Record {
+            format: FORMAT,
+            offload: self.plan.offload().spec().clone(),
+            fingerprint: self.plan.offload().fingerprint(),
+            coverage: Coverage::of(&self.covered)?,
+            wanted: Coverage::of(&wanted)?,
+            keys: self.plan.keys.clone(),
+            filled_by: self.plan.filled_by,
+            rows: held.saturating_sub(removed) + manifest.rows(),
+            chunk: PublishedChunk {
+                manifest: manifest.id.clone(),
+                window: self.chunk.rows.to_string(),
+                rows: manifest.rows(),
+                snapshot: labels.collect::<Vec<_>>().join(", "),
+            },
+        })
+    }
+}

@@ -1,0 +1,433 @@
+//! The lake in an object store. `GOE_TEST_S3` is the address of one that speaks S3, with a bucket to
+//! write in: `http://KEY:SECRET@HOST:PORT/BUCKET`. `tests/run` starts moto.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use goe::ErrorKind;
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde_json::Value;
+use url::Url;
+
+use crate::independent::compare_at;
+use crate::lake::Table;
+use crate::project::{Project, Ran, signal, skip, wait};
+
+/// Longer than the client tries a store that does not answer.
+const BOUNDED: Duration = Duration::from_secs(100);
+
+const ORDERS: &str = "
+    CREATE TABLE orders (id INTEGER PRIMARY KEY, placed DATE, customer VARCHAR(20), amount DECIMAL(12,2));
+    WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)
+    INSERT INTO orders
+    SELECT n, date('2024-01-01', (n % 120) || ' days'),
+           CASE WHEN n % 10 = 0 THEN NULL ELSE 'customer ' || n END, n || '.05'
+    FROM n;
+";
+
+const FULL: [&str; 5] = [
+    "offload",
+    "shop.main.orders",
+    "--to",
+    "lake.shop.orders",
+    "-x",
+];
+
+fn full<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&FULL, more].concat()
+}
+
+/// An address of `GOE_TEST_S3`, taken apart.
+#[derive(Clone)]
+struct Bucket {
+    endpoint: String,
+    key: String,
+    secret: String,
+    name: String,
+    /// A folder of one test.
+    folder: String,
+}
+
+impl Bucket {
+    fn new() -> Option<Self> {
+        let Ok(address) = std::env::var("GOE_TEST_S3") else {
+            skip("object stores: GOE_TEST_S3 names none");
+            return None;
+        };
+        let url = Url::parse(&address).expect("GOE_TEST_S3 is a URL");
+        let port = url.port_or_known_default().expect("a port");
+        let host = url.host_str().expect("a host");
+        Some(Self {
+            endpoint: format!("{}://{host}:{port}", url.scheme()),
+            key: url.username().to_owned(),
+            secret: url.password().expect("a secret").to_owned(),
+            name: url.path().trim_matches('/').to_owned(),
+            folder: uuid::Uuid::new_v4().simple().to_string(),
+        })
+    }
+
+    /// The project's configuration with a lake here.
+    fn configure(&self, project: &Project) {
+        let Self {
+            endpoint,
+            key,
+            secret,
+            name,
+            folder,
+        } = self;
+        project.write(
+            "goe.toml",
+            &format!(
+                "[connections.shop]\nurl = \"sqlite:shop.db\"\n\
+                 [connections.lake]\nurl = \"delta:s3://{name}/{folder}\"\nendpoint = \"{endpoint}\"\n\
+                 allow_http = true\nregion = \"us-east-1\"\naccess_key_id = \"{key}\"\n\
+                 secret_access_key = \"{secret}\"\n"
+            ),
+        );
+    }
+
+    /// A project with a filled `shop.db` and its lake here.
+    fn project(&self, sql: &str) -> Project {
+        let project = Project::with(sql);
+        self.configure(&project);
+        project
+    }
+
+    fn store(&self) -> Arc<dyn ObjectStore> {
+        let store = AmazonS3Builder::new()
+            .with_endpoint(&self.endpoint)
+            .with_allow_http(true)
+            .with_region("us-east-1")
+            .with_access_key_id(&self.key)
+            .with_secret_access_key(&self.secret)
+            .with_bucket_name(&self.name);
+        Arc::new(store.build().expect("a store"))
+    }
+
+    fn path(&self, inside: &str) -> Path {
+        Path::parse(format!("{}/{inside}", self.folder)).expect("a path")
+    }
+
+    /// Every object below a folder of the lake, from that folder.
+    async fn objects(&self, below: &str) -> Vec<String> {
+        let start = self.path(below);
+        let listed: Vec<_> = self.store().list(Some(&start)).try_collect().await.unwrap();
+        let inside = |path: &Path| path.as_ref()[start.as_ref().len() + 1..].to_owned();
+        listed
+            .iter()
+            .map(|object| inside(&object.location))
+            .collect()
+    }
+
+    async fn put(&self, inside: &str, text: &'static str) {
+        let path = self.path(inside);
+        self.store().put(&path, text.into()).await.unwrap();
+    }
+
+    /// A table, copied to a local folder and read there without our own code.
+    async fn table(&self, project: &Project, place: &str) -> Table {
+        let copy = project.path("copy").join(place);
+        let _ = fs::remove_dir_all(&copy);
+        for object in self.objects(place).await {
+            let file = copy.join(&object);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            let path = self.path(&format!("{place}/{object}"));
+            let bytes = self
+                .store()
+                .get(&path)
+                .await
+                .unwrap()
+                .bytes()
+                .await
+                .unwrap();
+            fs::write(file, bytes).unwrap();
+        }
+        Table::read(&copy)
+    }
+
+    /// The table as other programs read it from the store equals its source.
+    fn compare(&self, project: &Project, place: &str, source: &str) {
+        let table = format!("s3://{}/{}/{place}", self.name, self.folder);
+        let variables = [
+            ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", &self.key),
+            ("AWS_SECRET_ACCESS_KEY", &self.secret),
+        ];
+        compare_at(project, &table, ["sqlite", "shop.db", source], &variables);
+    }
+}
+
+#[tokio::test]
+async fn a_table_in_a_store_is_exact_and_taken_once() {
+    let Some(bucket) = Bucket::new() else { return };
+    let project = bucket.project(ORDERS);
+    project
+        .goe(&["connect", "lake"])
+        .ok()
+        .says(&["object store", "can be listed"]);
+    project.goe(&FULL).ok();
+    bucket.compare(&project, "shop/orders", "orders");
+    let first = bucket.table(&project, "shop/orders").await;
+    assert!(first.numbers("id").into_iter().eq(1..=3000));
+    assert_eq!(first.texts("amount", "id")[9], "10.05");
+
+    project.goe(&FULL).ok().says(&["nothing to do"]);
+    let again = bucket.table(&project, "shop/orders").await;
+    assert_eq!((again.version, again.rows()), (first.version, 3000));
+    project.goe(&["verify", "lake.shop.orders"]).ok();
+    project
+        .goe(&["verify", "lake.shop.orders", "--stored"])
+        .ok();
+    project.goe(&["tables", "lake"]).ok().says(&["orders"]);
+    let sql = "SELECT count(*), sum(amount) FROM lake.shop.orders WHERE id <= 2";
+    project.goe(&["sql", "-c", sql]).ok().says(&["2", "3.10"]);
+
+    project.sqlite("DELETE FROM orders WHERE id > 10; UPDATE orders SET amount = '7.00'");
+    project
+        .goe(&["verify", "lake.shop.orders"])
+        .tells(ErrorKind::Verify);
+    project.goe(&full(&["--reset"])).ok();
+    let replaced = bucket.table(&project, "shop/orders").await;
+    assert!(replaced.numbers("id").into_iter().eq(1..=10));
+    assert!(
+        replaced
+            .texts("amount", "id")
+            .iter()
+            .all(|amount| amount == "7.00")
+    );
+    bucket.compare(&project, "shop/orders", "orders");
+}
+
+#[tokio::test]
+async fn slices_and_partitions_in_a_store_add_up() {
+    let Some(bucket) = Bucket::new() else { return };
+    let project = bucket.project(ORDERS);
+    let slice = |boundary| {
+        let slices = ["--incremental-by", "placed", "--until", boundary];
+        full(
+            &[
+                &slices[..],
+                &["--partition-by", "month(placed)", "--parallel", "2"],
+            ]
+            .concat(),
+        )
+    };
+    project.goe(&slice("DATE '2024-02-15'")).ok();
+    let first = bucket.table(&project, "shop/orders").await;
+    assert_eq!(
+        first.rows(),
+        25 * 45,
+        "days of 25 rows each before the boundary"
+    );
+    project.goe(&slice("DATE '2025-01-01'")).ok();
+    project
+        .goe(&slice("DATE '2025-01-01'"))
+        .ok()
+        .says(&["nothing to do"]);
+    let both = bucket.table(&project, "shop/orders").await;
+    assert!(both.numbers("id").into_iter().eq(1..=3000));
+    let months = both
+        .columns()
+        .into_iter()
+        .find(|name| name.contains("month"))
+        .unwrap();
+    assert_eq!(both.partitions(&months).len(), 4);
+    bucket.compare(&project, "shop/orders", "orders");
+    project.goe(&["verify", "lake.shop.orders"]).ok();
+    project
+        .goe(&["verify", "lake.shop.orders", "--stored"])
+        .ok();
+}
+
+#[tokio::test]
+async fn an_orphan_in_a_store_is_found_and_removed_and_nothing_else() {
+    let Some(bucket) = Bucket::new() else { return };
+    let project = bucket.project(ORDERS);
+    project
+        .goe(&full(&["--partition-by", "month(placed)"]))
+        .ok();
+    let orphan = format!("part-{}-0001-0-0.parquet", uuid::Uuid::new_v4().simple());
+    bucket
+        .put(&format!("shop/orders/m=1/{orphan}"), "left behind")
+        .await;
+    bucket
+        .put("shop/orders/part-of-somebody-else.parquet", "x")
+        .await;
+    let before = bucket.objects("shop/orders").await;
+    project
+        .goe(&["clean", "lake.shop.orders"])
+        .ok()
+        .says(&[&orphan, "1 file"]);
+    assert_eq!(
+        bucket.objects("shop/orders").await,
+        before,
+        "listing removes nothing"
+    );
+    project
+        .goe(&["clean", "lake.shop.orders", "-x"])
+        .ok()
+        .says(&[&orphan]);
+    let after = bucket.objects("shop/orders").await;
+    assert_eq!(after.len() + 1, before.len());
+    assert!(!after.iter().any(|object| object.contains(&orphan)));
+    project
+        .goe(&["verify", "lake.shop.orders", "--stored"])
+        .ok();
+    project
+        .goe(&["clean", "lake.shop.orders"])
+        .ok()
+        .says(&["nothing to clean"]);
+}
+
+/// One run stands still between its plan and its publish while another, in another folder with a
+/// repository of its own, makes the table.
+#[tokio::test]
+async fn of_two_runs_that_make_a_table_one_publishes() {
+    let Some(bucket) = Bucket::new() else { return };
+    let (slow, fast) = (bucket.project(ORDERS), bucket.project(ORDERS));
+    let stages = |event: &Value| event["event"] == "step_started" && event["step"] == "stage";
+    let mut held = slow.goe_until(&FULL, stages).expect("a run that stages");
+    signal(&held, "STOP");
+    let won = fast.goe(&FULL);
+    signal(&held, "CONT");
+    let lost = wait(&mut held).expect("an exit code");
+    won.ok();
+    let told = [ErrorKind::Conflict, ErrorKind::Locked].map(ErrorKind::exit_code);
+    assert!(
+        told.map(i32::from).contains(&lost),
+        "the other ended with {lost}"
+    );
+    let table = bucket.table(&fast, "shop/orders").await;
+    assert!(table.numbers("id").into_iter().eq(1..=3000));
+    assert_eq!(table.version, 0);
+
+    slow.goe(&["clean", "lake.shop.orders", "-x"]).ok();
+    assert_eq!(
+        bucket.table(&fast, "shop/orders").await.orphans(),
+        Vec::<String>::new()
+    );
+    fast.goe(&["verify", "lake.shop.orders", "--stored"]).ok();
+}
+
+#[tokio::test]
+async fn hostile_names_and_values_come_back_from_a_store() {
+    let Some(bucket) = Bucket::new() else { return };
+    let project = bucket.project(
+        "CREATE TABLE odd (id INTEGER PRIMARY KEY, kind TEXT);
+         INSERT INTO odd (kind) VALUES ('a/b'), ('../..'), ('c=d e'), ('%2F'), ('é😀'), (' '),
+            ('a+b'), ('q?x#y&z'), ('back\\slash'), ('\"''*:<>|'), (NULL), ('__HIVE_DEFAULT_PARTITION__');",
+    );
+    let target = "lake.shop.\"x y/%+é\"";
+    let offload = [
+        "offload",
+        "shop.main.odd",
+        "--to",
+        target,
+        "--partition-by",
+        "kind",
+        "-x",
+    ];
+    project.goe(&offload).ok();
+    bucket.compare(&project, "shop/x@20y@2F@25@2B@C3@A9", "odd");
+    project.goe(&["verify", target]).ok();
+    project.goe(&["verify", target, "--stored"]).ok();
+    project
+        .goe(&["clean", target])
+        .ok()
+        .says(&["nothing to clean"]);
+    let sql = "SELECT id FROM lake.shop.\"x y/%+é\" WHERE kind = 'q?x#y&z'";
+    project.goe(&["sql", "-c", sql]).ok().says(&["8"]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_store_is_said_soon_and_with_a_hint() {
+    let Some(bucket) = Bucket::new() else { return };
+    let with = |change: &dyn Fn(&mut Bucket)| {
+        let mut changed = bucket.clone();
+        change(&mut changed);
+        changed
+    };
+    let cases = [
+        (
+            with(&|b| b.endpoint = "http://127.0.0.1:1".to_owned()),
+            ErrorKind::Connect,
+        ),
+        (
+            with(&|b| b.name = "no-such-bucket".to_owned()),
+            ErrorKind::NotFound,
+        ),
+        (
+            with(&|b| b.key = "nobody".to_owned()),
+            ErrorKind::Authenticate,
+        ),
+        (
+            with(&|b| b.secret = "guessed".to_owned()),
+            ErrorKind::Authenticate,
+        ),
+    ];
+    for (wrong, kind) in cases {
+        let project = wrong.project(ORDERS);
+        for command in [&["connect", "lake"][..], &FULL, &["tables", "lake"]] {
+            let begun = Instant::now();
+            project.goe(command).fails(kind);
+            assert!(
+                begun.elapsed() < BOUNDED,
+                "{kind} after {:?}",
+                begun.elapsed()
+            );
+        }
+    }
+    assert_eq!(
+        bucket.objects("").await,
+        Vec::<String>::new(),
+        "nothing was written"
+    );
+}
+
+/// Who may read and not write is told so, and nothing is published.
+#[tokio::test]
+async fn a_reader_of_a_store_writes_nothing() {
+    let Some(bucket) = Bucket::new() else { return };
+    let mut reader = bucket.clone();
+    (reader.key, reader.secret) = ("reader".to_owned(), "reader-secret".to_owned());
+    let project = reader.project(ORDERS);
+    project.goe(&["connect", "lake"]).ok();
+    project.goe(&FULL).fails(ErrorKind::Permission);
+    assert_eq!(bucket.objects("shop").await, Vec::<String>::new());
+}
+
+/// Keys of the environment serve where the connection has none, and only there.
+#[tokio::test]
+async fn keys_come_from_the_environment_or_the_connection() {
+    let Some(bucket) = Bucket::new() else { return };
+    let project = bucket.project(ORDERS);
+    let connect = |variables: &[(&str, &str)]| {
+        let mut command = project.command(&["connect", "lake"]);
+        command.envs(variables.iter().copied());
+        Ran::of(command)
+    };
+    let foreign = [
+        ("AWS_ACCESS_KEY_ID", "nobody"),
+        ("AWS_SECRET_ACCESS_KEY", "guessed"),
+        ("AWS_SESSION_TOKEN", "stale"),
+        ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1"),
+    ];
+    connect(&foreign).ok();
+    let configuration = fs::read_to_string(project.path("goe.toml")).unwrap();
+    let without = configuration
+        .lines()
+        .filter(|line| !line.contains("access_key"));
+    project.write("goe.toml", &without.collect::<Vec<_>>().join("\n"));
+    connect(&foreign[..2]).fails(ErrorKind::Authenticate);
+    let own = [
+        ("AWS_ACCESS_KEY_ID", bucket.key.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", bucket.secret.as_str()),
+    ];
+    connect(&own).ok();
+}
