@@ -194,6 +194,30 @@ fn an_offload_goes_by_its_name_in_every_command() {
 }
 
 #[test]
+fn a_run_takes_the_rows_that_it_is_asked_for() {
+    let project = Project::with(ORDERS);
+    let offload = "CREATE OFFLOAD sold TO lake.p.sold AS SELECT id, amount FROM shop.main.orders";
+    project.write("sold.sql", offload);
+    let run = |words: &[&str]| project.goe(&[&["run", "sold", "-x"], words].concat());
+    run(&["--where", "id < 3"]).ok().says(&["Offloaded 2 rows"]);
+    run(&["--where", "id < 3"]).ok().says(&["Nothing to do"]);
+    run(&["--full"]).ok().says(&["Offloaded 1 row "]);
+    project.sqlite(
+        "INSERT INTO orders VALUES (4, '4.00'); UPDATE orders SET amount = '2.00' WHERE id = 1",
+    );
+    run(&["--late", "id > 3"]).ok().says(&["Offloaded 1 row "]);
+    project.goe(&["verify", "sold"]).fails(ErrorKind::Verify);
+    run(&["--replace", "id = 1"])
+        .ok()
+        .says(&["Offloaded 1 row "]);
+    project
+        .goe(&["verify", "sold"])
+        .ok()
+        .says(&["Equal", "4 rows"]);
+    assert_eq!(project.lake("p", "sold").numbers("id").len(), 4);
+}
+
+#[test]
 fn a_difference_shows_what_changed_since_the_last_run() {
     let project = Project::with(ORDERS);
     let define = |more: &str| {
