@@ -11,7 +11,7 @@ const SHOP: &str = "
     INSERT INTO orders VALUES (10, 1, '19.90'), (11, 1, '0.10'), (12, 2, '7.00');
 ";
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "demo",
     "connect",
     "tables",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 14] = [
     "preview",
     "plan",
     "offload",
+    "run",
     "verify",
     "history",
     "clean",

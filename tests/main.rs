@@ -17,6 +17,7 @@ mod settings;
 mod shape;
 mod slt;
 mod source;
+mod statements;
 #[cfg(feature = "s3")]
 mod store;
 mod tidy;

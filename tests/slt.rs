@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::DataType;
 use arrow::util::display::array_value_to_string;
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use goe::Error;
 use goe::config::Config;
 use goe::offload::{OffloadSpec, Take};
 use goe::run::{Interrupt, Unwatched};
-use goe::session::Session;
+use goe::session::{Answer, Session};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 
 use crate::project::Project;
@@ -28,7 +28,14 @@ impl AsyncDB for Connection {
     type ColumnType = DefaultColumnType;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
-        let frame = self.0.sql(sql).await?;
+        let answer = self
+            .0
+            .execute(sql, Arc::new(Unwatched), Interrupt::never())
+            .await?;
+        let frame = match answer {
+            Answer::Rows(frame) => frame,
+            other => return Ok(told(other)),
+        };
         let fields = frame.schema().fields().clone();
         let types: Vec<_> = fields
             .iter()
@@ -40,14 +47,7 @@ impl AsyncDB for Connection {
         }
         let mut rows = Vec::new();
         for batch in frame.collect().await? {
-            let row = |row| {
-                batch
-                    .columns()
-                    .iter()
-                    .map(|column| shown(column, row))
-                    .collect()
-            };
-            rows.extend((0..batch.num_rows()).map(row));
+            rows.extend(cells(&batch));
         }
         Ok(DBOutput::Rows { types, rows })
     }
@@ -56,6 +56,45 @@ impl AsyncDB for Connection {
 
     fn engine_name(&self) -> &str {
         "goe"
+    }
+}
+
+fn cells(batch: &RecordBatch) -> impl Iterator<Item = Vec<String>> + '_ {
+    let row = |row| batch.columns().iter().map(move |column| shown(column, row));
+    (0..batch.num_rows()).map(move |index| row(index).collect())
+}
+
+/// What a statement of goe itself answers, as rows of text: what became of a run and its rows,
+/// whether both sides are equal, why a plan has nothing to do or its window, each line of a text.
+fn told(answer: Answer) -> DBOutput<DefaultColumnType> {
+    let rows: Vec<Vec<String>> = match answer {
+        Answer::Rows(_) => panic!("rows are read"),
+        Answer::Plan(plan) => vec![vec![match plan.nothing_to_do() {
+            Some(_) => "nothing to do".to_owned(),
+            None => plan.to_json()["window"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        }]],
+        Answer::Preview(preview) => preview.rows.iter().flat_map(cells).collect(),
+        Answer::Ran(outcome) => vec![vec![
+            match &outcome.nothing_to_do {
+                Some(_) => "nothing to do".to_owned(),
+                None => "published".to_owned(),
+            },
+            outcome.rows.to_string(),
+        ]],
+        Answer::Verified(found) => vec![vec![
+            if found.equal() { "equal" } else { "different" }.to_owned(),
+            found.target_rows.to_string(),
+        ]],
+        Answer::Text(text) => text.lines().map(|line| vec![line.to_owned()]).collect(),
+        Answer::Done(_) => return DBOutput::StatementComplete(0),
+    };
+    let width = rows.first().map_or(1, Vec::len);
+    DBOutput::Rows {
+        types: vec![DefaultColumnType::Text; width],
+        rows,
     }
 }
 

@@ -307,6 +307,7 @@ fn sql_is_written_where_it_is_quoted() {
     // Statements for our own engine, with every name quoted.
     let engine = [
         "src/offload/definition.rs",
+        "src/offload/statement/print.rs",
         "src/run/planning.rs",
         "src/cli/request.rs",
     ];

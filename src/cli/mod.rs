@@ -46,8 +46,9 @@ use screen::{Format, Screen};
 use signals::Signals;
 use stop::{Done, Stop};
 
-/// Stack of a worker thread in bytes: the planner recurses deeply where nothing is optimised.
-const STACK_BYTES: usize = 8 << 20;
+/// Stack of a thread in bytes: the planner recurses as deep as the longest chain of operators that
+/// a statement may have, and deeply so where nothing is optimised.
+const STACK_BYTES: usize = 64 << 20;
 
 /// Copies tables out of databases into analytics systems: typed, in parallel, remembered, proved.
 #[derive(Debug, Parser)]
@@ -162,7 +163,17 @@ fn start(cli: Cli, line: Vec<String>) -> Done {
         .thread_stack_size(STACK_BYTES)
         .build()
         .map_err(|error| Error::internal(format!("No threads can be started: {error}")))?;
-    let outcome = runtime.block_on(run(cli, line, signals));
+    // The stack of the program's first thread is not ours to choose.
+    let first = std::thread::Builder::new().stack_size(STACK_BYTES);
+    let outcome = std::thread::scope(|scope| {
+        let started = first.spawn_scoped(scope, || runtime.block_on(run(cli, line, signals)));
+        let failed = |why: &str| Stop::from(Error::internal(why));
+        match started.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => Err(failed("No thread can be started")),
+        }
+    });
     // A read that still blocks must not keep the program.
     runtime.shutdown_background();
     outcome

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::shape::{Shape, allowances};
-use super::statement::{PlainSelect, plain_select};
+use super::statement::{PlainSelect, plain_select, quoted_names};
 use super::{Allowances, NotNullPropagation, OnSchemaChange, PartitionBy};
 use crate::config::redact;
 use crate::error::{Error, Result};
@@ -199,7 +199,12 @@ impl OffloadSpec {
                     Some(PlainSelect { from, list, filter }) => {
                         select_from(from, &list, filter.as_deref())
                     }
-                    None => Ok((query.clone(), None)),
+                    None => {
+                        for name in quoted_names(query) {
+                            refuse_password(&TableName::new(name, "", ""))?;
+                        }
+                        Ok((query.clone(), None))
+                    }
                 }
             }
             (None, Some(from)) => {
@@ -369,6 +374,12 @@ mod tests {
             },
             OffloadSpec {
                 query: Some("SELECT 1".to_owned()),
+                ..good.clone()
+            },
+            OffloadSpec {
+                from: None,
+                filter: None,
+                query: Some("SELECT DISTINCT a FROM \"db://me:secret@host/db\".s.t".to_owned()),
                 ..good.clone()
             },
             OffloadSpec {

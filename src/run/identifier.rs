@@ -3,24 +3,40 @@
 
 use std::collections::BTreeSet;
 
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 
 use crate::error::Result;
 use crate::offload::name_columns;
+use crate::offload::statement::refuse_chains;
 
-/// Plans a statement, its column names taken as they are meant.
+/// Plans a statement. Column names are taken as they are meant where they are not there as they
+/// are written: most statements ask each system once only.
 pub(crate) async fn plan_statement(
     engine: &SessionContext,
     statement: &str,
 ) -> Result<LogicalPlan> {
+    refuse_chains(statement)?;
     let state = engine.state();
     let dialect = state.config().options().sql_parser.dialect;
     let mut parsed = state.sql_to_statement(statement, &dialect)?;
+    let failed = match state.statement_to_plan(parsed.clone()).await {
+        Ok(plan) => return Ok(plan),
+        // What a system says is no matter of names, and it is not asked twice.
+        Err(failed) if matches!(failed.find_root(), DataFusionError::External(_)) => {
+            return Err(failed.into());
+        }
+        Err(failed) => failed,
+    };
     let columns = columns_of(engine, &parsed).await?;
+    let written = parsed.clone();
     if let Statement::Statement(inner) = &mut parsed {
         name_columns(inner, &columns);
+    }
+    if parsed == written {
+        return Err(failed.into());
     }
     Ok(state.statement_to_plan(parsed).await?)
 }

@@ -28,7 +28,9 @@ pub enum Answer {
     Ran(Box<Outcome>),
     /// `VERIFY OFFLOAD`; a difference is no error here.
     Verified(Verification),
-    /// Something was done, or is told: in words.
+    /// What was asked for, as text: a definition, a plan as JSON.
+    Text(String),
+    /// Something was done: in words.
     Done(String),
 }
 
@@ -96,7 +98,7 @@ impl Session {
                 Ok(Answer::Preview(Box::new(preview)))
             }
             Statement::Show(shown) => self.sql(listing(shown)).await.map(Answer::Rows),
-            Statement::Describe { name } => self.named(&name).await?.statement().map(Answer::Done),
+            Statement::Describe { name } => self.named(&name).await?.statement().map(Answer::Text),
             Statement::CreateConnection {
                 name,
                 replace,
@@ -135,7 +137,7 @@ impl Session {
         let spec = options.apply(&self.subject(subject).await?)?;
         let plan = self.plan(&self.ready(&spec)?, take).await?;
         Ok(if json {
-            Answer::Done(plan.to_json().to_string())
+            Answer::Text(plan.to_json().to_string())
         } else {
             Answer::Plan(Box::new(plan))
         })
@@ -231,7 +233,10 @@ impl Session {
     /// # Errors
     /// Those of the files and of the repository.
     pub fn defined(&self, name: &str) -> Result<Option<OffloadSpec>> {
-        if let Some(defined) = self.project()?.find(name) {
+        // The name of a table needs no files, which may be wrong elsewhere.
+        if TableName::parse(name).is_err()
+            && let Some(defined) = self.project()?.find(name)
+        {
             return Ok(Some(defined.spec.clone()));
         }
         let applied = self.memory().look()?.definitions()?;

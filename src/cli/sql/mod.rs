@@ -56,7 +56,7 @@ impl Sql {
             }
             (None, None) => read_input()?,
         };
-        for statement in statements::split(&text) {
+        for statement in statements::split_in_place(&text) {
             execute(&session, context, &statement).await?;
         }
         Ok(())
@@ -112,10 +112,14 @@ async fn show(context: &Context, answer: Answer) -> Done {
         Answer::Preview(preview) => previewed::show(context, &preview, true, None),
         Answer::Ran(outcome) => offload::show(context, &outcome),
         Answer::Verified(verification) => verify::show(context, &verification),
-        Answer::Done(text) if context.screen.is_json() => match serde_json::from_str(&text) {
+        Answer::Text(text) if context.screen.is_json() => match serde_json::from_str(&text) {
             Ok(Value::Object(plan)) => context.screen.json(&plan),
-            _ => context.screen.json(&json!({ "done": text })),
+            _ => context.screen.json(&json!({ "text": text })),
         },
+        Answer::Text(text) => context.screen.line(text),
+        Answer::Done(text) if context.screen.is_json() => {
+            context.screen.json(&json!({ "done": text }))
+        }
         Answer::Done(text) => context.screen.report(text),
     }
 }

@@ -3,14 +3,33 @@
 /// The statements of a text, cut at semicolons outside quotes and comments; empty ones are left
 /// out. The last needs no semicolon.
 pub(super) fn split(text: &str) -> Vec<String> {
+    let statements = pieces(text);
+    let statements = statements.iter().map(|statement| statement.trim());
+    let said = statements.filter(|statement| !is_blank(statement));
+    said.map(str::to_owned).collect()
+}
+
+/// The same, each on the line on which it stands in the text, so that a complaint names that line.
+pub(super) fn split_in_place(text: &str) -> Vec<String> {
+    let mut line = 0;
+    let mut statements = Vec::new();
+    for piece in pieces(text) {
+        let said = piece.trim_start();
+        let blank = &piece[..piece.len() - said.len()];
+        let before = line + blank.matches('\n').count();
+        line += piece.matches('\n').count();
+        if !is_blank(said) {
+            statements.push("\n".repeat(before) + said.trim_end());
+        }
+    }
+    statements
+}
+
+/// What stands between semicolons.
+fn pieces(text: &str) -> Vec<String> {
     let (mut statements, rest) = scan(text);
     statements.push(rest);
-    let statements = statements
-        .into_iter()
-        .map(|statement| statement.trim().to_owned());
     statements
-        .filter(|statement| !is_blank(statement))
-        .collect()
 }
 
 /// Whether a text ends with a semicolon outside quotes and comments, or says nothing at all.
@@ -104,6 +123,13 @@ mod tests {
         for (text, statements) in table {
             assert_eq!(split(text), statements, "{text}");
         }
+    }
+
+    #[test]
+    fn a_statement_stays_on_its_line() {
+        let text = "-- first\nSELECT 1;\n\n  SELECT\n2; SELECT 3;\n";
+        let expected = ["-- first\nSELECT 1", "\n\n\nSELECT\n2", "\n\n\n\nSELECT 3"];
+        assert_eq!(split_in_place(text), expected);
     }
 
     #[test]

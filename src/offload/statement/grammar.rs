@@ -39,6 +39,18 @@ pub fn parse(text: &str) -> Result<Option<Statement>> {
     Ok(statement)
 }
 
+/// Refuses a text whose plan would need more stack than there is. A text that has no words as it
+/// stands is left to the engine's parser.
+///
+/// # Errors
+/// [`crate::ErrorKind::Usage`] with the place of the operator that is one too many.
+pub fn refuse_chains(text: &str) -> Result<()> {
+    match Reader::new(text) {
+        Ok(reader) => chains(&reader, 0..reader.len()),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Whether a text that has no words as it stands was to be ours.
 fn is_ours(words: &[&str]) -> bool {
     let ours = ["OFFLOAD", "OFFLOADS", "CONNECTION"];
@@ -215,7 +227,7 @@ fn query(reader: &mut Reader<'_>) -> Result<String> {
     {
         return Err(reader.expected("SELECT"));
     }
-    refuse_chains(reader, range.clone())?;
+    chains(reader, range.clone())?;
     let tokens = reader.tokens(range.clone());
     let mut parser = Parser::new(&GenericDialect {})
         .with_recursion_limit(DEPTH)
@@ -236,8 +248,8 @@ fn query(reader: &mut Reader<'_>) -> Result<String> {
 }
 
 /// A chain of operators nests as deep as it is long.
-fn refuse_chains(reader: &Reader<'_>, range: Range<usize>) -> Result<()> {
-    let chains = |at: &usize| match reader.token(*at) {
+fn chains(reader: &Reader<'_>, range: Range<usize>) -> Result<()> {
+    let chained = |at: &usize| match reader.token(*at) {
         Token::Word(word) => {
             word.quote_style.is_none()
                 && ["AND", "OR", "NOT", "UNION", "EXCEPT", "INTERSECT"]
@@ -253,7 +265,7 @@ fn refuse_chains(reader: &Reader<'_>, range: Range<usize>) -> Result<()> {
         | Token::DoubleColon => true,
         _ => false,
     };
-    match range.filter(chains).nth(OPERATORS) {
+    match range.filter(chained).nth(OPERATORS) {
         Some(at) => Err(reader
             .wrong_words(
                 at..at + 1,
@@ -383,7 +395,7 @@ fn predicate(reader: &mut Reader<'_>) -> Result<String> {
     if end == range.start {
         return Err(reader.expected("a condition"));
     }
-    refuse_chains(reader, range.start..end)?;
+    chains(reader, range.start..end)?;
     reader.go_to(end);
     Ok(reader.written(range.start..end).to_owned())
 }

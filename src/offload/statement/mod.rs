@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 use super::{OffloadSpec, Take};
 
-pub use grammar::parse;
+pub use grammar::{parse, refuse_chains};
 pub use options::{Options, option_names};
 pub use script::definitions;
-pub(super) use select::{PlainSelect, plain_select};
+pub(super) use select::{PlainSelect, plain_select, quoted_names};
 
 /// One of our own statements; every other is the engine's.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -91,6 +91,18 @@ pub(in crate::offload) fn plain_select(query: &str) -> Option<PlainSelect> {
     })
 }
 
+/// The names in quotes of a query: one may be a URL.
+pub(in crate::offload) fn quoted_names(query: &str) -> Vec<String> {
+    let Ok(reader) = Reader::new(query) else {
+        return Vec::new();
+    };
+    let names = (0..reader.len()).filter_map(|at| match reader.token(at) {
+        Token::Word(word) if word.quote_style.is_some() => Some(word.value.clone()),
+        _ => None,
+    });
+    names.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
