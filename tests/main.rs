@@ -8,6 +8,7 @@ mod engine;
 mod independent;
 mod lake;
 mod offload;
+mod partitions;
 mod predicates;
 mod project;
 mod random;
