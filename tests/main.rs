@@ -3,6 +3,7 @@
 //! They run the real program in folders of their own, and read what it wrote with other programs.
 
 mod badinput;
+mod chunks;
 mod cli;
 mod engine;
 mod independent;

@@ -269,6 +269,7 @@ fn prior_record(sides: &Sides, offload: &Offload) -> Result<Option<Record>> {
         return Ok(None);
     };
     let reset = "replace all of its rows with --reset, or choose another target";
+    let adopt = "if they are rows of this source, goe adopt proves it and goes on from them; or ";
     match &existing.record {
         None if offload.spec().reset || existing.rows == Some(0) => Ok(None),
         None => Err(Error::new(
@@ -278,7 +279,7 @@ fn prior_record(sides: &Sides, offload: &Offload) -> Result<Option<Record>> {
                 offload.target()
             ),
         )
-        .hint(reset)),
+        .hint(format!("{adopt}{reset}"))),
         Some(stored) => {
             let record = Record::read(&stored.body)?;
             check_emptied(offload, existing, &record)?;
