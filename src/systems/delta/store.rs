@@ -149,7 +149,16 @@ fn options(
             .hint("options are the configuration keys of the object_store crate, such as region or endpoint")
         })?;
         let value = connection.option(name).unwrap_or_default();
-        given.insert(key, value.to_owned());
+        if given.insert(key, value.to_owned()).is_some() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!(
+                    "Connection \"{}\" has option \"{name}\" under another name, too",
+                    connection.name
+                ),
+            )
+            .hint("keep one of them"));
+        }
     }
     let ours = ["AWS_", "GOOGLE_", "AZURE_"];
     for (variable, value) in environment {
@@ -278,6 +287,7 @@ mod tests {
         for (options, named) in [
             (vec![("regoin", "x")], "regoin"),
             (vec![("endpoint", "http://127.0.0.1:1")], "not encrypted"),
+            (vec![("region", "x"), ("aws_region", "y")], "another name"),
             (vec![("allow_http", "perhaps")], "can't be used"),
             (vec![("access_key_id", "alone")], "can't be used"),
         ] {
