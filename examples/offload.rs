@@ -11,7 +11,7 @@ use goe::Result;
 use goe::config::Config;
 use goe::offload::{OffloadSpec, Take};
 use goe::run::{Against, Event, Interrupt, Watcher};
-use goe::session::Session;
+use goe::session::{PreviewExtent, Session};
 
 const SHOP: &str = "
     CREATE TABLE orders (id INTEGER PRIMARY KEY, sold_at DATE NOT NULL, amount DECIMAL(12,2));
@@ -51,10 +51,12 @@ async fn main() -> Result<()> {
     }
     .validate()?;
     println!("{}", session.plan(&offload, &Take::New).await?);
-    println!(
-        "{}",
-        pretty_format_batches(&session.preview(&offload, &Take::New, 3).await?)?
-    );
+    let few = PreviewExtent {
+        rows: 3,
+        all: false,
+    };
+    let preview = session.preview(&offload, &Take::New, few).await?;
+    println!("{}", pretty_format_batches(&preview.rows)?);
 
     let outcome = session
         .offload(&offload, &Take::New, Arc::new(Teller), Interrupt::never())

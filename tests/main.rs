@@ -14,6 +14,7 @@ mod random;
 mod roundtrip;
 mod scan;
 mod settings;
+mod shape;
 mod slt;
 mod source;
 mod statements;

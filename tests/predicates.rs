@@ -20,7 +20,7 @@ fn tries() -> usize {
     if std::env::var("GOE_TEST_LONG").is_ok() {
         2000
     } else {
-        150
+        40
     }
 }
 
@@ -101,7 +101,7 @@ const COLUMNS: [Column; 8] = [
     column(
         "seen",
         "TIMESTAMP",
-        "TIMESTAMP ?",
+        "arrow_cast(?, 'Timestamp(Microsecond, None)')",
         &[
             "0001-01-01 00:00:00",
             "1969-12-31 23:59:59.999999",
@@ -408,38 +408,34 @@ async fn a_predicate_on_a_date_holds_in_the_months_derived_from_it_only() {
     let born: Vec<&Column> = COLUMNS[2..3].iter().collect();
     offload(&project, "lake.dw.months", &born, &["month(born)"]);
     let session = session(&project);
-    let month = |value: &str| format!("CAST(date_trunc('month', {value}) AS DATE)");
+    let month = |day: &str| format!("DATE '{}-01'", &day[..7]);
     let mut found = 0;
-    for first in COLUMNS[2].values {
-        for second in COLUMNS[2].values {
-            let [first, second] = [first, second].map(|value| format!("DATE '{value}'"));
-            let (one, two) = (month(&first), month(&second));
-            let table = [
-                (format!("born = {first}"), format!("= {one}")),
-                (format!("born < {first}"), format!("<= {one}")),
-                (format!("born <= {first}"), format!("<= {one}")),
-                (format!("born > {first}"), format!(">= {one}")),
-                (format!("born >= {first}"), format!(">= {one}")),
-                (
-                    format!("born IN ({first}, {second})"),
-                    format!("IN ({one}, {two})"),
-                ),
-                (
-                    format!("born BETWEEN {first} AND {second}"),
-                    format!("BETWEEN {one} AND {two}"),
-                ),
-                ("born IS NULL".to_owned(), "IS NULL".to_owned()),
-            ];
-            for (predicate, derived) in table {
-                let plain = chosen(&session, "lake.dw.months", &predicate).await;
-                let derived = format!("{predicate} AND goe_part_month_born {derived}");
-                assert_eq!(
-                    chosen(&session, "lake.dw.months", &derived).await,
-                    plain,
-                    "{derived}"
-                );
-                found += plain.len();
-            }
+    let days = COLUMNS[2].values;
+    for (first, second) in days.iter().zip(days.iter().cycle().skip(2)) {
+        let (one, two) = (month(first), month(second));
+        let [first, second] = [first, second].map(|day| format!("DATE '{day}'"));
+        let table = [
+            (format!("born = {first}"), format!("= {one}")),
+            (format!("born < {first}"), format!("<= {one}")),
+            (format!("born <= {first}"), format!("<= {one}")),
+            (format!("born > {first}"), format!(">= {one}")),
+            (format!("born >= {first}"), format!(">= {one}")),
+            (
+                format!("born IN ({first}, {second})"),
+                format!("IN ({one}, {two})"),
+            ),
+            (
+                format!("born BETWEEN {first} AND {second}"),
+                format!("BETWEEN {one} AND {two}"),
+            ),
+            ("born IS NULL".to_owned(), "IS NULL".to_owned()),
+        ];
+        for (predicate, derived) in table {
+            let plain = chosen(&session, "lake.dw.months", &predicate).await;
+            let derived = format!("{predicate} AND goe_part_month_born {derived}");
+            let pruned = chosen(&session, "lake.dw.months", &derived).await;
+            assert_eq!(pruned, plain, "{derived}");
+            found += plain.len();
         }
     }
     assert!(found > 0);

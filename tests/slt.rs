@@ -76,7 +76,7 @@ fn told(answer: Answer) -> DBOutput<DefaultColumnType> {
                 .unwrap_or_default()
                 .to_owned(),
         }]],
-        Answer::Preview(batches) => batches.iter().flat_map(cells).collect(),
+        Answer::Preview(preview) => preview.rows.iter().flat_map(cells).collect(),
         Answer::Ran(outcome) => vec![vec![
             match &outcome.nothing_to_do {
                 Some(_) => "nothing to do".to_owned(),

@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use goe::ErrorKind;
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 use url::Url;
 
@@ -283,6 +283,33 @@ async fn an_orphan_in_a_store_is_found_and_removed_and_nothing_else() {
         .goe(&["clean", "lake.shop.orders"])
         .ok()
         .says(&["nothing to clean"]);
+}
+
+/// A file that is larger than what one request carries goes up in parts.
+#[tokio::test]
+async fn a_large_file_goes_up_in_parts() {
+    let Some(bucket) = Bucket::new() else { return };
+    let project = bucket.project(
+        "CREATE TABLE blobs (id INTEGER PRIMARY KEY, raw BLOB);
+         WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 200)
+         INSERT INTO blobs SELECT n, randomblob(100000) FROM n;",
+    );
+    let to = "lake.shop.blobs";
+    project
+        .goe(&["offload", "shop.main.blobs", "--to", to, "-x"])
+        .ok();
+    let start = bucket.path("shop/blobs");
+    let store = bucket.store();
+    let objects: Vec<_> = store.list(Some(&start)).try_collect().await.unwrap();
+    // The tag of an object in parts says in how many.
+    let in_parts = |object: &ObjectMeta| object.e_tag.as_ref().is_some_and(|tag| tag.contains('-'));
+    let largest = objects.iter().max_by_key(|object| object.size).unwrap();
+    assert!(
+        largest.size > 16_000_000 && in_parts(largest),
+        "{largest:?}"
+    );
+    bucket.compare(&project, "shop/blobs", "blobs");
+    project.goe(&["verify", to]).ok();
 }
 
 /// One run stands still between its plan and its publish while another, in another folder with a

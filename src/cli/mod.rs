@@ -10,22 +10,27 @@ mod connect;
 mod demo;
 mod describe;
 mod figures;
+mod file;
+mod fit;
 mod help;
 mod history;
 mod offload;
 mod plan;
 mod preview;
+mod previewed;
 mod progress;
 mod request;
 mod rows;
 mod run;
 mod screen;
+mod shape;
 mod signals;
 mod sql;
 mod stop;
 mod tables;
 mod types;
 mod verify;
+mod window;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -176,11 +181,7 @@ fn start(cli: Cli, line: Vec<String>) -> Done {
 
 async fn run(cli: Cli, line: Vec<String>, signals: Signals) -> Done {
     let screen = Screen::new(cli.global.output, cli.global.quiet);
-    if cli.global.output == Format::Csv && !matches!(cli.command, Command::Sql(_)) {
-        return Err(Error::usage("Only goe sql writes CSV")
-            .hint("use --output json")
-            .into());
-    }
+    refuse_format(cli.global.output, &cli.command)?;
     let context = Context {
         config_file: cli.global.config,
         screen,
@@ -188,6 +189,22 @@ async fn run(cli: Cli, line: Vec<String>, signals: Signals) -> Done {
         line,
     };
     dispatch(cli.command, &context).await
+}
+
+/// Refuses a form of output that a command does not write.
+fn refuse_format(format: Format, command: &Command) -> Result<()> {
+    match (format, command) {
+        (Format::Text | Format::Json, _)
+        | (Format::Csv, Command::Sql(_) | Command::Preview(_))
+        | (Format::Arrow | Format::Parquet, Command::Preview(_)) => Ok(()),
+        (Format::Csv, _) => {
+            Err(Error::usage("Only goe sql and goe preview write CSV").hint("use --output json"))
+        }
+        (Format::Arrow | Format::Parquet, _) => Err(Error::usage(
+            "Only goe preview writes Arrow and Parquet files",
+        )
+        .hint("use --output json")),
+    }
 }
 
 async fn dispatch(command: Command, context: &Context) -> Done {

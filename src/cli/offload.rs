@@ -8,7 +8,6 @@ use super::progress::{self, Progress};
 use super::request::{Request, shell_line};
 use super::stop::Done;
 use super::{Context, figures, plan};
-use crate::offload::Take;
 use crate::run::{Interrupt, Outcome};
 
 /// Copy a table into a target, prove it equal, and only then make it visible
@@ -40,7 +39,10 @@ impl Offload {
     async fn explain(&self, context: &Context) -> Done {
         let session = context.session()?;
         let offload = self.request.offload(session.config())?;
-        plan::show(context, &session.plan(&offload, &Take::New).await?)?;
+        plan::show(
+            context,
+            &session.plan(&offload, &self.request.take()?).await?,
+        )?;
         let line = shell_line(&context.line);
         if !context.screen.is_json() {
             context.screen.line(format_args!(
@@ -53,11 +55,12 @@ impl Offload {
     async fn execute(&self, context: &Context) -> Done {
         let session = context.session()?;
         let offload = self.request.offload(session.config())?;
+        let take = self.request.take()?;
         let progress = Arc::new(Progress::new(context.screen));
         let (trigger, interrupt) = Interrupt::new();
         let stopping = progress::fire_when_stopped(context, &progress, trigger);
         let outcome = session
-            .offload(&offload, &Take::New, Arc::clone(&progress) as _, interrupt)
+            .offload(&offload, &take, Arc::clone(&progress) as _, interrupt)
             .await;
         stopping.abort();
         progress.finish();

@@ -6,9 +6,11 @@ use std::num::NonZeroUsize;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
+use super::shape::Shape;
+use super::window::Window;
 use crate::config::{Config, parse_bytes};
 use crate::error::{Error, Result};
-use crate::offload::{Offload, OffloadSpec, VerifyLevel};
+use crate::offload::{Offload, OffloadSpec, PartitionRequest, Take, VerifyLevel};
 use crate::schema::TableName;
 use crate::session::Session;
 
@@ -33,8 +35,8 @@ pub(super) struct Request {
     /// These columns and expressions instead of all columns
     #[arg(long, value_name = "SQL")]
     select: Option<String>,
-    /// Partition the target by columns, or by year(), month(), day() of one
-    #[arg(long, value_name = "EXPRESSION")]
+    /// Partition the target by columns, by year(), month(), day() of one, or by truncate(COLUMN, N)
+    #[arg(long, value_name = "EXPRESSION", conflicts_with = "partition_columns")]
     partition_by: Vec<String>,
     /// Remember how far this column was covered; the next run takes only what is beyond
     #[arg(long, value_name = "COLUMN")]
@@ -58,14 +60,36 @@ pub(super) struct Request {
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     memory: Option<u64>,
     /// Replace everything in the target by a full run, in one commit
-    #[arg(long)]
+    #[arg(long, visible_alias = "reset-backend-table")]
     reset: bool,
+    /// Fill a target anew whose rows were removed by something else
+    #[arg(long = "reuse-backend-table", conflicts_with = "reset")]
+    reuse: bool,
     /// A name to find the runs by; the target's by default
     #[arg(long, value_hint = ValueHint::Other)]
     name: Option<String>,
+    #[command(flatten)]
+    window: Window,
+    #[command(flatten)]
+    shape: Shape,
 }
 
 impl Request {
+    /// The rows of this run that the flags mean.
+    pub(super) fn take(&self) -> Result<Take> {
+        let request = self.window.request()?;
+        let sizes = PartitionRequest {
+            chunk_bytes: request.chunk_bytes,
+            chunk_count: request.chunk_count,
+            ..PartitionRequest::default()
+        };
+        Ok(if request == sizes {
+            Take::New
+        } else {
+            Take::Partitions(Box::new(request))
+        })
+    }
+
     /// The offload that the flags and the configured defaults mean.
     pub(super) fn offload(&self, config: &Config) -> Result<Offload> {
         self.spec(config)?.validate()
@@ -84,7 +108,8 @@ impl Request {
         let alone = self.to.is_none()
             && self.target_name.is_none()
             && self.select.is_none()
-            && self.filter.is_none();
+            && self.filter.is_none()
+            && self.shape.is_empty();
         match &self.from {
             Some(name) if alone => session.defined(name),
             _ => Ok(None),
@@ -96,7 +121,9 @@ impl Request {
         let config = session.config();
         let defaults = config.defaults();
         let target = self.to.is_some() || self.target_name.is_some() || defaults.to.is_some();
-        if target || !self.read_as.is_empty() || self.named(session)?.is_some() {
+        let windowed = !self.window.request()?.is_empty();
+        let shaped = !self.read_as.is_empty() || !self.shape.is_empty();
+        if windowed || target || shaped || self.named(session)?.is_some() {
             return Ok(None);
         }
         let from = self.source(config)?;
@@ -124,6 +151,7 @@ impl Request {
 
     fn spec(&self, config: &Config) -> Result<OffloadSpec> {
         let defaults = config.defaults();
+        let chunks = self.window.request()?;
         let from = self.source(config)?;
         let configured_level = || defaults.verify.as_deref().map(str::parse).transpose();
         Ok(OffloadSpec {
@@ -133,12 +161,10 @@ impl Request {
             query: None,
             select: self.select.clone(),
             filter: self.filter.clone(),
-            partition_by: self
-                .partition_by
-                .iter()
-                .flat_map(|text| split_list(text))
-                .collect(),
-            cluster_by: Vec::new(),
+            partition_by: match self.partition_by.as_slice() {
+                [] => self.shape.partition_by()?,
+                given => given.iter().flat_map(|text| split_list(text)).collect(),
+            },
             incremental_by: self.incremental_by.clone(),
             until: self.until.clone(),
             read_as: self.read_as.iter().cloned().collect::<BTreeMap<_, _>>(),
@@ -148,8 +174,11 @@ impl Request {
                 .map_or_else(configured_level, |level| Ok(Some(level)))?,
             transport: self.transport.clone(),
             memory: self.memory.or(defaults.memory),
+            chunk_bytes: chunks.chunk_bytes,
+            chunk_count: chunks.chunk_count,
             reset: self.reset,
-            ..OffloadSpec::default()
+            reuse: self.reuse,
+            ..self.shape.spec()?
         })
     }
 
@@ -222,7 +251,7 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 /// The parts of a list between commas that stand outside parentheses and quotes.
-fn split_list(text: &str) -> Vec<String> {
+pub(super) fn split_list(text: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut depth = 0_usize;
     let mut quote = None;

@@ -46,8 +46,8 @@ impl Rows {
         self.written += batch.num_rows() as u64;
         match self.screen.format {
             Format::Text => self.draw(batch),
-            Format::Json => write_json(batch),
             Format::Csv => self.write_csv(batch),
+            _ => write_json(batch),
         }
     }
 
@@ -123,6 +123,17 @@ impl Rows {
         }
         Ok(out.flush()?)
     }
+}
+
+/// The rows of batches as text, each value on one line.
+pub(super) fn text_rows(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        let cells = Cells::new(batch, "NULL")?;
+        let all = (0..batch.num_rows()).map(|row| cells.row(row).map(|c| printable(&c)).collect());
+        rows.extend(all);
+    }
+    Ok(rows)
 }
 
 /// The values of a batch as text.

@@ -19,8 +19,12 @@ pub(super) enum Format {
     Text,
     /// One JSON object a line
     Json,
-    /// Comma-separated values (goe sql)
+    /// Comma-separated values (goe sql, goe preview)
     Csv,
+    /// An Arrow file (goe preview --out)
+    Arrow,
+    /// A Parquet file (goe preview --out)
+    Parquet,
 }
 
 /// Standard output for results, standard error for remarks.

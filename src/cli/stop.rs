@@ -61,7 +61,7 @@ impl From<io::Error> for Stop {
 pub(super) fn tell(error: &Error, format: Format) {
     let text = match format {
         Format::Json => json!({ "error": as_json(error) }).to_string(),
-        Format::Text | Format::Csv => match error.hint_text() {
+        _ => match error.hint_text() {
             Some(_) => format!("error: {error:#}"),
             None => format!("error: {error:#}\nhint: {}", next_step(error.kind())),
         },

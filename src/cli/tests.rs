@@ -24,6 +24,7 @@ fn command_lines_are_read_or_refused() {
         "goe offload a.b.c --to d.e.f --partition-by month(x),y --partition-by z --read-as x=unix",
         "goe preview a.b.c --to d.e.f --limit 5",
         "goe plan a.b.c --to d.e.f --output json --quiet",
+        "goe plan a.b.c --to d.e.f --older-than-days 90 --max-offload-chunk-size 16G",
         "goe verify d.e.f --stored",
         "goe demo --scale 0.01 --folder here",
         "goe types postgres delta",
@@ -57,6 +58,10 @@ fn command_lines_are_read_or_refused() {
         ("goe offload a.b.c --read-as x", ParseError::ValueValidation),
         ("goe offload a.b.c --paralel 2", ParseError::UnknownArgument),
         ("goe sql -c x -f y", ParseError::ArgumentConflict),
+        (
+            "goe plan a.b.c --less-than-value 5 --partition-names p",
+            ParseError::ArgumentConflict,
+        ),
     ];
     for (line, kind) in bad {
         assert_eq!(parse(line).unwrap_err().kind(), kind, "{line}");

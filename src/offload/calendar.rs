@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use datafusion::functions::expr_fn::{date_part, make_date};
 use datafusion::logical_expr::{Expr, cast, lit};
 
-use super::definition::Unit;
+use super::Unit;
 
 /// The first day of the unit that a date or timestamp lies in; NULL of NULL.
 ///

@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::shape::{Shape, allowances};
 use super::statement::{PlainSelect, plain_select, quoted_names};
+use super::{Allowances, NotNullPropagation, OnSchemaChange, PartitionBy};
 use crate::config::redact;
 use crate::error::{Error, Result};
 use crate::schema::TableName;
@@ -32,12 +34,36 @@ pub struct OffloadSpec {
     pub filter: Option<String>,
     /// The target table, `CONNECTION.SCHEMA.TABLE`.
     pub to: String,
-    /// What the target is partitioned by: `month(sold_at)`, `date_trunc('month', sold_at)`, `region`.
+    /// What the target is partitioned by: `month(sold_at)`, `date_trunc('month', sold_at)`,
+    /// `truncate(id, 1000)`, `region`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub partition_by: Vec<String>,
-    /// The columns by which rows that are read together lie together in the target.
+    /// What files are sorted by inside: columns of the target, or patterns with `*`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cluster_by: Vec<String>,
+    /// The types of columns in the target, by name or pattern with `*`, as canonical types are
+    /// written; or `UNICODE_STRING`. Each is a checked CAST in the SELECT.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub types: BTreeMap<String, String>,
+    /// Whether casts to decimals may round to their scale, half away from zero.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_decimal_scale_rounding: bool,
+    /// Whether casts may give the nearest float, and NULL for NaN and infinity.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_floating_point_conversions: bool,
+    /// Whether timestamps may lose what is finer than the target's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_nanosecond_timestamp_columns: bool,
+    /// The columns of the target that take no NULLs, by name or pattern with `*`; all others then
+    /// take them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_null: Vec<String>,
+    /// Which columns take no NULLs where `not_null` names none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub not_null_propagation: NotNullPropagation,
+    /// What becomes of columns that are new, gone or changed since the target was made.
+    #[serde(skip_serializing_if = "is_default")]
+    pub on_schema_change: OnSchemaChange,
     /// The column whose greater values are new.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incremental_by: Option<String>,
@@ -68,6 +94,9 @@ pub struct OffloadSpec {
     /// Whether everything in the target is replaced by this run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reset: bool,
+    /// Whether a target that has a record and no rows any more is filled anew.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reuse: bool,
 }
 
 /// How both sides are proved equal before anyone sees the rows.
@@ -107,107 +136,6 @@ impl FromStr for VerifyLevel {
     }
 }
 
-/// A unit of time that a target is partitioned by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// Calendar years.
-    Year,
-    /// Calendar months.
-    Month,
-    /// Days.
-    Day,
-}
-
-impl Unit {
-    /// Its name, as in `date_trunc`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Year => "year",
-            Self::Month => "month",
-            Self::Day => "day",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Year, Self::Month, Self::Day]
-            .into_iter()
-            .find(|unit| unit.name() == text)
-    }
-}
-
-/// One thing that a target is partitioned by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionBy {
-    /// The column of the SELECT.
-    pub column: String,
-    /// The unit that it is cut to; `None` for the values themselves.
-    pub unit: Option<Unit>,
-}
-
-impl PartitionBy {
-    /// The target's column that holds it: the column itself, or one made for it by one rule.
-    #[must_use]
-    pub fn target_column(&self) -> String {
-        match self.unit {
-            None => self.column.clone(),
-            Some(unit) => format!("goe_part_{}_{}", unit.name(), self.column),
-        }
-    }
-}
-
-impl fmt::Display for PartitionBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.unit {
-            None => f.write_str(&self.column),
-            Some(unit) => write!(f, "{}({})", unit.name(), self.column),
-        }
-    }
-}
-
-impl FromStr for PartitionBy {
-    type Err = Error;
-
-    /// Reads `column`, `month(column)` and `date_trunc('month', column)`.
-    fn from_str(text: &str) -> Result<Self> {
-        let bad = || {
-            Error::usage(format!("A table can't be partitioned by \"{text}\""))
-                .hint("write a column, or year(column), month(column) or day(column)")
-        };
-        let text = text.trim();
-        let Some((function, rest)) = text.split_once('(').filter(|_| !text.starts_with('"')) else {
-            return Ok(Self {
-                column: unquote(text).ok_or_else(bad)?,
-                unit: None,
-            });
-        };
-        let inner = rest.trim_end().strip_suffix(')').ok_or_else(bad)?;
-        let function = function.trim().to_ascii_lowercase();
-        let (unit, column) = if function == "date_trunc" {
-            let (unit, column) = inner.split_once(',').ok_or_else(bad)?;
-            (unit.trim().trim_matches('\'').to_ascii_lowercase(), column)
-        } else {
-            (function, inner)
-        };
-        Ok(Self {
-            column: unquote(column.trim()).ok_or_else(bad)?,
-            unit: Some(Unit::parse(&unit).ok_or_else(bad)?),
-        })
-    }
-}
-
-/// A column's name from how it is written.
-fn unquote(text: &str) -> Option<String> {
-    let name = match text
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    {
-        Some(inner) => inner.replace("\"\"", "\""),
-        None => text.to_owned(),
-    };
-    (!name.is_empty()).then_some(name)
-}
-
 /// An offload that makes sense alone; whether it fits both systems its plan will say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offload {
@@ -217,6 +145,11 @@ pub struct Offload {
     source: Option<TableName>,
     target: TableName,
     partition_by: Vec<PartitionBy>,
+    shape: Shape,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl OffloadSpec {
@@ -253,6 +186,7 @@ impl OffloadSpec {
             source,
             target,
             partition_by: partition_by?,
+            shape: Shape::of(self)?,
             spec: self.clone(),
         })
     }
@@ -349,6 +283,17 @@ impl Offload {
         &self.partition_by
     }
 
+    /// What it says of the target's columns beyond the SELECT.
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// What its casts may lose.
+    #[must_use]
+    pub fn allowances(&self) -> Allowances {
+        allowances(&self.spec)
+    }
+
     /// How it is proved.
     #[must_use]
     pub fn verify(&self) -> VerifyLevel {
@@ -374,12 +319,16 @@ impl Offload {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let by: Vec<String> = self.partition_by.iter().map(ToString::to_string).collect();
-        let parts = [
-            self.query.as_str(),
-            &by.join(","),
-            self.spec.incremental_by.as_deref().unwrap_or_default(),
-            &format!("{:?}", self.spec.read_as),
+        let mut parts = vec![
+            self.query.clone(),
+            by.join(","),
+            self.spec.incremental_by.clone().unwrap_or_default(),
+            format!("{:?}", self.spec.read_as),
         ];
+        // What changes values; neither order nor NULLs do.
+        if !self.spec.types.is_empty() || self.allowances() != Allowances::default() {
+            parts.push(format!("{:?} {:?}", self.spec.types, self.allowances()));
+        }
         let hash = xxhash_rust::xxh3::xxh3_128(parts.join("\u{1f}").as_bytes());
         format!("{hash:032x}")
     }
@@ -389,31 +338,6 @@ impl Offload {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-
-    #[test]
-    fn what_a_table_is_partitioned_by_is_read() {
-        let read = |text: &str| {
-            text.parse::<PartitionBy>()
-                .map(|by| (by.to_string(), by.target_column()))
-        };
-        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        assert_eq!(read("region").unwrap(), pair("region", "region"));
-        assert_eq!(
-            read("month(d)").unwrap(),
-            pair("month(d)", "goe_part_month_d")
-        );
-        assert_eq!(
-            read("date_trunc('Year', d)").unwrap(),
-            pair("year(d)", "goe_part_year_d")
-        );
-        assert_eq!(
-            read("day(\"a (b)\")").unwrap(),
-            pair("day(a (b))", "goe_part_day_a (b)")
-        );
-        for bad in ["", "week(d)", "month(d", "month()", "date_trunc(d)"] {
-            assert!(read(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn an_offload_must_make_sense_alone() {
@@ -473,5 +397,69 @@ mod tests {
         let json = serde_json::to_string(&good).unwrap();
         assert_eq!(serde_json::from_str::<OffloadSpec>(&json).unwrap(), good);
         assert!(serde_json::from_str::<OffloadSpec>(r#"{"to":"a.b.c","form":"x"}"#).is_err());
+    }
+
+    /// What changes the target's values makes another offload of it; what does not goes on.
+    #[test]
+    fn a_fingerprint_is_of_what_the_target_means() {
+        let plain = OffloadSpec {
+            from: Some("shop.main.t".to_owned()),
+            to: "lake.dw.t".to_owned(),
+            ..OffloadSpec::default()
+        };
+        let print = |spec: &OffloadSpec| spec.validate().unwrap().fingerprint();
+        let types = |to: &str| OffloadSpec {
+            types: BTreeMap::from([("a".to_owned(), to.to_owned())]),
+            ..plain.clone()
+        };
+        let others = [
+            types("DOUBLE"),
+            types("DATE"),
+            OffloadSpec {
+                allow_decimal_scale_rounding: true,
+                ..plain.clone()
+            },
+            OffloadSpec {
+                partition_by: vec!["truncate(id, 10)".to_owned()],
+                ..plain.clone()
+            },
+        ];
+        let prints: std::collections::HashSet<String> =
+            others.iter().chain([&plain]).map(print).collect();
+        assert_eq!(prints.len(), others.len() + 1);
+        let same = OffloadSpec {
+            not_null: vec!["*".to_owned()],
+            cluster_by: vec!["a".to_owned()],
+            on_schema_change: OnSchemaChange::Ignore,
+            ..plain.clone()
+        };
+        assert_eq!(print(&same), print(&plain));
+    }
+
+    #[test]
+    fn what_is_said_of_columns_must_be_readable() {
+        let plain = OffloadSpec {
+            from: Some("shop.main.t".to_owned()),
+            to: "lake.dw.t".to_owned(),
+            ..OffloadSpec::default()
+        };
+        let wrong = [
+            OffloadSpec {
+                types: BTreeMap::from([("a".to_owned(), "NUMBER".to_owned())]),
+                ..plain.clone()
+            },
+            OffloadSpec {
+                not_null: vec![String::new()],
+                ..plain.clone()
+            },
+            OffloadSpec {
+                partition_by: vec!["truncate(a, 0)".to_owned()],
+                ..plain
+            },
+        ];
+        for spec in wrong {
+            let error = spec.validate().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{spec:?}");
+        }
     }
 }

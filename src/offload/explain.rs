@@ -44,6 +44,14 @@ impl fmt::Display for Plan {
             reading.fmt(f)?;
         }
         writeln!(f, "Proof     {}", self.proof_words())?;
+        if !self.cluster_columns.is_empty() {
+            let columns = self.cluster_columns.join(", ");
+            writeln!(f, "Sorted    each file inside by ({columns})")?;
+        }
+        for change in &self.schema_changes {
+            let outcome = change.outcome(self.offload.spec().on_schema_change);
+            writeln!(f, "Changed   {outcome}")?;
+        }
         for note in &self.notes {
             writeln!(f, "Note      {note}")?;
         }
@@ -111,6 +119,8 @@ impl Plan {
             "lossy": self.lossy(),
             "columns": self.columns.iter().map(column_json).collect::<Vec<_>>(),
             "partition_columns": self.definition.partition_columns,
+            "cluster_columns": self.cluster_columns,
+            "schema_changes": self.schema_changes,
             "statements": self.statements,
             "rows_expected": self.rows_expected(),
             "bytes_expected": self.bytes_expected(),
@@ -162,7 +172,7 @@ impl Plan {
             table.add_row(vec![
                 target.name.clone(),
                 if target.source.is_empty() {
-                    "(derived)".to_owned()
+                    format!("({})", derived_from(column))
                 } else {
                     target.source.clone()
                 },
@@ -177,10 +187,20 @@ impl Plan {
     }
 }
 
+/// What a column that does not come through as it is comes from.
+fn derived_from(column: &PlannedColumn) -> &str {
+    match column.input.as_str() {
+        "" => "derived",
+        input if input == column.target.canonical.to_string() => "derived",
+        input => input,
+    }
+}
+
 fn column_json(column: &PlannedColumn) -> Value {
     json!({
         "name": column.target.name,
         "source": column.target.source,
+        "input": column.input,
         "canonical": column.target.canonical.to_string(),
         "arrow": column.target.stored.to_arrow().to_string(),
         "target": column.target.native,

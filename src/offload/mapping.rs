@@ -1,23 +1,29 @@
 //! Column by column: from the SELECT to what the target holds.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::Column as ColumnName;
-use datafusion::logical_expr::{Expr, LogicalPlan, cast};
+use datafusion::logical_expr::{Expr, LogicalPlan, cast, lit};
+use datafusion::scalar::ScalarValue;
 
-use super::calendar::first_day;
 use super::checked_cast::checked_cast;
-use super::{Offload, PartitionBy};
+use super::made_column::partition_column;
+use super::schema_change::refuse_changes;
+use super::{Allowances, Offload, OnSchemaChange, SchemaChange, TypeOverride, schema_changes};
 use crate::backend::{BackendFacts, TargetColumn, TargetDefinition, TargetTable};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::frontend::{SourceTable, TypeMap};
-use crate::schema::{CanonicalType, Fidelity, NATIVE_KEY, pick};
-use crate::staging::can_partition;
+use crate::schema::{CANONICAL_KEY, CanonicalType, Column, Fidelity, NATIVE_KEY};
 
 /// One column of the target and how true it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedColumn {
     /// As the target holds it.
     pub target: TargetColumn,
+    /// The type of what the SELECT gives, the source's own text where it comes from there; empty
+    /// for a column that goe makes.
+    pub input: String,
+    /// Whether what the SELECT gives is cast to another type by the offload's options.
+    pub cast: bool,
     /// The worse of both ways, from the source and into the target.
     pub fidelity: Fidelity,
     /// Why it is not exact.
@@ -33,13 +39,18 @@ pub struct Mapped {
     pub columns: Vec<PlannedColumn>,
     /// One expression over the SELECT per column, of the stored Arrow type.
     pub expressions: Vec<Expr>,
+    /// The columns that files are sorted by inside.
+    pub cluster_columns: Vec<String>,
+    /// How the SELECT differs from the target that is there.
+    pub changes: Vec<SchemaChange>,
 }
 
 /// Maps the columns of a SELECT to those of a target.
 ///
 /// # Errors
-/// Kind Usage for duplicate names and unknown partition columns, Unsupported for types and names
-/// that the target can't hold; each names the column.
+/// Kind Usage for duplicate names, unknown partition columns and types that conflict, Unsupported
+/// for types and names that the target can't hold, AlreadyExists for differences that the offload
+/// refuses; each names the column.
 pub fn map_columns(
     offload: &Offload,
     query: &LogicalPlan,
@@ -48,28 +59,42 @@ pub fn map_columns(
     types: &dyn TypeMap,
     existing: Option<&TargetTable>,
 ) -> Result<Mapped> {
+    let names: Vec<&str> = query
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().as_str())
+        .collect();
+    let overrides = offload.shape().overrides(&names)?;
+    let mapper = Mapper {
+        types,
+        source,
+        allow: offload.allowances(),
+        system: facts.system,
+    };
     let mut columns = Vec::new();
-    let mut expressions = Vec::new();
-    for (qualifier, field) in query.schema().iter() {
-        let input = Expr::Column(ColumnName::new(qualifier.cloned(), field.name()));
-        let known = existing.and_then(|table| {
-            table
-                .columns
-                .iter()
-                .find(|column| column.name == *field.name())
-        });
-        let mut column = map_column(field, types, source)?;
-        // A wider column that is there already takes the narrower rows.
-        if let Some(wider) = known.filter(|known| known.canonical.holds(column.target.stored)) {
-            column.target.stored = wider.canonical;
-        }
-        expressions.push(stored(input, field.data_type(), &column.target));
-        columns.push(column);
+    for (field, wanted) in query.schema().fields().iter().zip(overrides) {
+        columns.push(mapper.map_column(field, wanted)?);
     }
+    set_nullable(offload, &mut columns)?;
+    let policy = offload.spec().on_schema_change;
+    let changes = existing.map_or_else(Vec::new, |table| schema_changes(table, &columns));
+    refuse_changes(offload.target(), &changes, policy)?;
+    let (mut kept, mut expressions) = (Vec::new(), Vec::new());
+    for (column, (qualifier, field)) in columns.into_iter().zip(query.schema().iter()) {
+        let Some(column) = fit(column, existing, policy) else {
+            continue;
+        };
+        let input = Expr::Column(ColumnName::new(qualifier.cloned(), field.name()));
+        expressions.push(stored(input, field, &column.target, offload.allowances()));
+        kept.push(column);
+    }
+    let mut columns = kept;
     check_names(&columns, facts)?;
     let mut partition_columns = Vec::new();
     for by in offload.partition_by() {
-        partition_columns.push(partition(by, &mut columns, &mut expressions, facts, types)?);
+        let made = partition_column(by, &mut columns, &mut expressions, facts, types)?;
+        partition_columns.push(made);
     }
     let definition = TargetDefinition {
         name: offload.target().clone(),
@@ -78,75 +103,283 @@ pub fn map_columns(
         comment: source.and_then(|table| table.comment.clone()),
     };
     Ok(Mapped {
+        cluster_columns: cluster_columns(offload, &definition)?,
         definition,
         columns,
         expressions,
+        changes,
     })
 }
 
-fn map_column(
-    field: &arrow::datatypes::Field,
-    types: &dyn TypeMap,
-    source: Option<&SourceTable>,
-) -> Result<PlannedColumn> {
-    let named = |error: Error| {
-        let hint = error
-            .hint_text()
-            .unwrap_or("cast it to another type in --select")
-            .to_owned();
-        Error::new(
-            error.kind(),
-            format!("Column \"{}\": {}", field.name(), error.message()),
-        )
-        .hint(hint)
-    };
-    let canonical = CanonicalType::from_field(field).map_err(named)?;
-    let mapping = types.from_canonical(canonical).map_err(named)?;
-    let native = field.metadata().get(NATIVE_KEY).filter(|_| {
-        // A cast outdates what the field says of its source.
-        field.metadata().get(crate::schema::CANONICAL_KEY) == Some(&canonical.to_string())
-    });
-    // The source column behind it, if it comes through unchanged.
-    let origin = native.and_then(|_| {
-        source?
-            .columns
-            .iter()
-            .find(|column| column.name == *field.name())
-    });
-    let fidelity = origin
-        .map_or(Fidelity::Exact, |column| column.fidelity)
-        .max(mapping.fidelity);
-    let reasons = origin
-        .and_then(|column| column.reason.clone())
-        .into_iter()
-        .chain(mapping.reason);
-    Ok(PlannedColumn {
-        target: TargetColumn {
-            name: field.name().clone(),
-            canonical,
-            stored: mapping.to.stored,
-            native: mapping.to.native,
-            source: native.cloned().unwrap_or_default(),
-            nullable: field.is_nullable(),
-            comment: origin.and_then(|column| column.comment.clone()),
-        },
-        fidelity,
-        reasons: reasons.collect(),
-    })
+/// Says of each column whether the target's takes NULLs.
+fn set_nullable(offload: &Offload, columns: &mut [PlannedColumn]) -> Result<()> {
+    let given: Vec<(&str, bool)> = columns
+        .iter()
+        .map(|column| (column.target.name.as_str(), column.target.nullable))
+        .collect();
+    let nullable = offload.shape().nullable(&given)?;
+    for (column, nullable) in columns.iter_mut().zip(nullable) {
+        column.target.nullable = nullable;
+    }
+    Ok(())
+}
+
+/// What all columns are mapped with.
+struct Mapper<'a> {
+    types: &'a dyn TypeMap,
+    source: Option<&'a SourceTable>,
+    allow: Allowances,
+    system: &'static str,
+}
+
+impl Mapper<'_> {
+    fn map_column(&self, field: &Field, wanted: Option<TypeOverride>) -> Result<PlannedColumn> {
+        let named = |error: Error| {
+            let hint = error
+                .hint_text()
+                .unwrap_or("cast it to another type in --select")
+                .to_owned();
+            Error::new(
+                error.kind(),
+                format!("Column \"{}\": {}", field.name(), error.message()),
+            )
+            .hint(hint)
+        };
+        let given = CanonicalType::from_field(field).map_err(named)?;
+        let native = field.metadata().get(NATIVE_KEY).filter(|_| {
+            // A cast outdates what the field says of its source.
+            field.metadata().get(CANONICAL_KEY) == Some(&given.to_string())
+        });
+        // The source column behind it, if it comes through unchanged.
+        let origin = native.and_then(|_| {
+            let columns = &self.source?.columns;
+            columns.iter().find(|column| column.name == *field.name())
+        });
+        let asked = match wanted {
+            Some(wanted) => wanted.apply(field.name(), given)?,
+            None => given,
+        };
+        let (canonical, mapping) = self.native(asked).map_err(named)?;
+        if let Some(wanted) = wanted {
+            self.refuse_other_form(field.name(), wanted, canonical, mapping.to.stored)?;
+        }
+        let casts = canonical != given;
+        let mut reasons: Vec<String> = origin
+            .and_then(|column| column.reason.clone())
+            .into_iter()
+            .filter(|_| !casts)
+            .chain(mapping.reason)
+            .collect();
+        let mut fidelity = mapping.fidelity;
+        if casts {
+            let option = match wanted {
+                Some(wanted) if asked != given => wanted.option(),
+                _ => "--allow-nanosecond-timestamp-columns",
+            };
+            reasons.push(format!(
+                "CAST to {canonical} by {option}, each value checked"
+            ));
+            let keeps = canonical.holds(given);
+            fidelity = fidelity.max(if keeps {
+                Fidelity::Widening
+            } else {
+                Fidelity::Lossy
+            });
+        } else if let Some(origin) = origin {
+            fidelity = fidelity.max(origin.fidelity);
+        }
+        let makes_nulls = self
+            .allow
+            .makes_nulls(field.data_type(), &canonical.to_arrow());
+        Ok(PlannedColumn {
+            target: TargetColumn {
+                name: field.name().clone(),
+                canonical,
+                stored: mapping.to.stored,
+                native: mapping.to.native,
+                source: native.filter(|_| !casts).cloned().unwrap_or_default(),
+                nullable: field.is_nullable() || casts && makes_nulls,
+                comment: origin.and_then(|column| column.comment.clone()),
+            },
+            cast: casts,
+            input: native.cloned().unwrap_or_else(|| given.to_string()),
+            fidelity,
+            reasons,
+        })
+    }
+
+    /// The target's own type; with the allowance a timestamp that is too fine for it becomes one of
+    /// microseconds in place of text.
+    fn native(
+        &self,
+        canonical: CanonicalType,
+    ) -> Result<(
+        CanonicalType,
+        crate::schema::Mapping<crate::frontend::NativeType>,
+    )> {
+        use CanonicalType as T;
+        let mut mapping = self.types.from_canonical(canonical)?;
+        let coarser = match canonical {
+            T::Timestamp { scale: 7.. } => T::Timestamp { scale: 6 },
+            T::TimestampTz { scale: 7.. } => T::TimestampTz { scale: 6 },
+            _ => return Ok((canonical, mapping)),
+        };
+        if !mapping.to.stored.is_text() {
+            return Ok((canonical, mapping));
+        }
+        if self.allow.nanoseconds {
+            return Ok((coarser, self.types.from_canonical(coarser)?));
+        }
+        let option = "--allow-nanosecond-timestamp-columns makes it a timestamp of microseconds";
+        mapping.reason = Some(match mapping.reason {
+            Some(reason) => format!("{reason}; {option}"),
+            None => option.to_owned(),
+        });
+        Ok((canonical, mapping))
+    }
+
+    /// A type that was asked for is not silently another one.
+    fn refuse_other_form(
+        &self,
+        column: &str,
+        wanted: TypeOverride,
+        canonical: CanonicalType,
+        stored: CanonicalType,
+    ) -> Result<()> {
+        if stored.is_text() == canonical.is_text() {
+            return Ok(());
+        }
+        Err(Error::unsupported(format!(
+            "Column \"{column}\" can't be {wanted} by {}: {} would keep it as {stored}",
+            wanted.option(),
+            self.system
+        ))
+        .hint("ask for fewer digits, or leave the column out of the option"))
+    }
 }
 
 /// The expression in the stored type: nothing to do, the same values in another layout, or a cast
 /// that is checked.
-fn stored(input: Expr, from: &DataType, column: &TargetColumn) -> Expr {
+fn stored(input: Expr, field: &Field, column: &TargetColumn, allow: Allowances) -> Expr {
+    let from = field.data_type();
     let to = column.stored.to_arrow();
+    let layout = |other: &DataType| {
+        CanonicalType::from_field(field).is_ok_and(|given| given.to_arrow() == *other)
+    };
     let expression = if *from == to {
         input
-    } else if column.canonical.to_arrow() == to {
+    } else if layout(&to) {
         cast(input, to)
     } else {
-        checked_cast(input, to, format!("column \"{}\"", column.name))
+        let what = format!("column \"{}\"", column.name);
+        let meant = column.canonical.to_arrow();
+        // What is asked for is checked, also where the target keeps it in a wider form.
+        if meant != to && meant != *from && !layout(&meant) {
+            cast(checked_cast(input, meant, what, allow), to)
+        } else {
+            checked_cast(input, to, what, allow)
+        }
     };
     expression.alias(&column.name)
+}
+
+/// Fits a column to a target that is there: a wider one takes the narrower rows, and where the
+/// target is to keep its shape, a new column goes and another is cast to the target's type.
+fn fit(
+    mut column: PlannedColumn,
+    existing: Option<&TargetTable>,
+    policy: OnSchemaChange,
+) -> Option<PlannedColumn> {
+    let Some(existing) = existing else {
+        return Some(column);
+    };
+    let keeps_shape = policy == OnSchemaChange::Ignore;
+    let mut known = existing.columns.iter();
+    match known.find(|known| known.name == column.target.name) {
+        None => (!keeps_shape).then_some(column),
+        Some(known) => {
+            if known.canonical.holds(column.target.stored) {
+                column.target.stored = known.canonical;
+            } else if keeps_shape {
+                take_type(&mut column, known);
+            }
+            if keeps_shape && !known.nullable {
+                column.target.nullable = false;
+            }
+            Some(column)
+        }
+    }
+}
+
+impl Mapped {
+    /// The same with every column of the target that is there, in its order: those that the SELECT
+    /// lacks hold NULL. So the sums of old and new rows are of the same columns.
+    #[must_use]
+    pub fn with_all_of(mut self, existing: &TargetTable) -> Self {
+        let columns = std::mem::take(&mut self.columns).into_iter();
+        let mut given: Vec<_> = columns.zip(std::mem::take(&mut self.expressions)).collect();
+        let mut ordered = Vec::new();
+        for known in &existing.columns {
+            let position = given
+                .iter()
+                .position(|(column, _)| column.target.name == known.name);
+            match position {
+                Some(position) => ordered.push(given.remove(position)),
+                None => ordered.extend(gone(known)),
+            }
+        }
+        ordered.append(&mut given);
+        (self.columns, self.expressions) = ordered.into_iter().unzip();
+        let targets = self.columns.iter().map(|column| column.target.clone());
+        self.definition.columns = targets.collect();
+        self
+    }
+}
+
+/// Makes a column one of the target's type.
+fn take_type(column: &mut PlannedColumn, known: &Column) {
+    let target = &mut column.target;
+    column.reasons.push(format!(
+        "CAST from {} to the target's type, each value checked",
+        target.canonical
+    ));
+    column.fidelity = Fidelity::Lossy;
+    column.cast = true;
+    target.canonical = known.canonical;
+    target.stored = known.canonical;
+    target.native = known.native.clone();
+    target.source = String::new();
+}
+
+/// A column of NULLs for one that the SELECT lacks.
+fn gone(known: &Column) -> Option<(PlannedColumn, Expr)> {
+    let null = ScalarValue::try_from(&known.canonical.to_arrow()).ok()?;
+    let column = PlannedColumn {
+        target: TargetColumn {
+            name: known.name.clone(),
+            canonical: known.canonical,
+            stored: known.canonical,
+            native: known.native.clone(),
+            source: String::new(),
+            nullable: true,
+            comment: known.comment.clone(),
+        },
+        input: String::new(),
+        cast: false,
+        fidelity: Fidelity::Exact,
+        reasons: vec!["gone from the SELECT: NULL in new rows".to_owned()],
+    };
+    Some((column, lit(null).alias(&known.name)))
+}
+
+/// The columns that files are sorted by; those that are one value in each file say nothing.
+fn cluster_columns(offload: &Offload, definition: &TargetDefinition) -> Result<Vec<String>> {
+    let names: Vec<&str> = definition.columns.iter().map(|c| c.name.as_str()).collect();
+    let clustered = offload.shape().clustered(&names)?;
+    let names = clustered.into_iter().map(|i| names[i].to_owned());
+    Ok(names
+        .filter(|name| !definition.partition_columns.contains(name))
+        .collect())
 }
 
 fn check_names(columns: &[PlannedColumn], facts: &BackendFacts) -> Result<()> {
@@ -177,83 +410,4 @@ fn check_names(columns: &[PlannedColumn], facts: &BackendFacts) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Finds or makes the target's column for one thing that it is partitioned by.
-fn partition(
-    by: &PartitionBy,
-    columns: &mut Vec<PlannedColumn>,
-    expressions: &mut Vec<Expr>,
-    facts: &BackendFacts,
-    types: &dyn TypeMap,
-) -> Result<String> {
-    let names = || columns.iter().map(|column| column.target.name.as_str());
-    let name = pick(&by.column, names()).ok_or_else(|| {
-        Error::not_found(
-            format!(
-                "The target can't be partitioned by \"{}\": it is not selected",
-                by.column
-            ),
-            &by.column,
-            names(),
-        )
-    })?;
-    let position = names().position(|other| other == name).unwrap_or_default();
-    let of = &columns[position];
-    let Some(unit) = by.unit else {
-        return if can_partition(&of.target.stored.to_arrow()) {
-            Ok(of.target.name.clone())
-        } else {
-            Err(Error::unsupported(format!(
-                "A target can't be partitioned by column \"{}\" of type {}",
-                of.target.name, of.target.canonical
-            ))
-            .hint("partition by a date, a number or a text"))
-        };
-    };
-    let dated = matches!(
-        of.target.stored,
-        CanonicalType::Date | CanonicalType::Timestamp { .. } | CanonicalType::TimestampTz { .. }
-    );
-    if !dated {
-        return Err(Error::unsupported(format!(
-            "Column \"{}\" of type {} has no {}",
-            of.target.name,
-            of.target.canonical,
-            unit.name()
-        ))
-        .hint("partition by the column itself, or by a date"));
-    }
-    let by = PartitionBy {
-        column: of.target.name.clone(),
-        unit: Some(unit),
-    };
-    let made = by.target_column();
-    if columns.iter().any(|column| column.target.name == made) {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!("The SELECT has a column \"{made}\", which goe makes for the partition"),
-        )
-        .hint("rename it, or partition by it directly"));
-    }
-    let inner = expressions[position].clone().unalias();
-    expressions.push(first_day(unit, inner).alias(&made));
-    let mapping = types.from_canonical(CanonicalType::Date)?;
-    columns.push(PlannedColumn {
-        target: TargetColumn {
-            name: made.clone(),
-            canonical: CanonicalType::Date,
-            stored: CanonicalType::Date,
-            native: mapping.to.native,
-            source: String::new(),
-            nullable: of.target.nullable,
-            comment: Some(format!("first day of the {} of {}", unit.name(), by.column)),
-        },
-        fidelity: Fidelity::Exact,
-        reasons: vec![format!(
-            "made by goe, since {} partitions by columns",
-            facts.system
-        )],
-    });
-    Ok(made)
 }

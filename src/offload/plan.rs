@@ -6,7 +6,8 @@ use std::sync::Arc;
 use datafusion::logical_expr::LogicalPlan;
 use serde::Serialize;
 
-use super::{Offload, PlannedColumn, PredicateType, Region, Window};
+use super::checked_cast::changed_values;
+use super::{Offload, PlannedColumn, PredicateType, Region, SchemaChange, Window};
 use crate::backend::{Change, Mode, StoredRecord, TargetDefinition, TargetTable};
 use crate::frontend::Source;
 use crate::schema::{Fidelity, TableName};
@@ -34,6 +35,10 @@ pub struct Plan {
     pub(crate) keys: BTreeMap<String, String>,
     /// Whether rows are sorted by partition before they are written.
     pub(crate) sorted: bool,
+    /// The columns that files are sorted by inside.
+    pub(crate) cluster_columns: Vec<String>,
+    /// How the SELECT differs from the target that is there.
+    pub(crate) schema_changes: Vec<SchemaChange>,
     pub(crate) statements: Vec<String>,
     pub(crate) notes: Vec<String>,
     /// Why there is nothing to do.
@@ -126,6 +131,45 @@ impl Plan {
     #[must_use]
     pub fn statements(&self) -> &[String] {
         &self.statements
+    }
+
+    /// How the SELECT differs from the target that is there, if it is.
+    #[must_use]
+    pub fn schema_changes(&self) -> &[SchemaChange] {
+        &self.schema_changes
+    }
+
+    /// The columns that files are sorted by inside, in their order.
+    #[must_use]
+    pub fn cluster_columns(&self) -> &[String] {
+        &self.cluster_columns
+    }
+
+    /// How many values casts have changed so far because the offload allows it, a sentence each.
+    ///
+    /// # Errors
+    /// Those of the engine's own tree walk.
+    pub fn changed_values(&self) -> crate::error::Result<Vec<String>> {
+        changed_values(self.chunks.iter().map(|chunk| &chunk.query))
+    }
+
+    /// What would be run on the target, in order, as a script; `made` is the time in its header.
+    #[must_use]
+    pub fn ddl(&self, made: &str) -> String {
+        let line = |text: String| format!("-- {}\n", text.replace(['\n', '\r'], " "));
+        let mut script = line(format!(
+            "Target {} of offload {}",
+            self.offload.target(),
+            self.offload.name()
+        ));
+        script += &line(format!("made {made} by goe {}", env!("CARGO_PKG_VERSION")));
+        if self.statements.is_empty() {
+            script += &line("nothing is to be run: the target has its shape".to_owned());
+        }
+        for statement in &self.statements {
+            script += &format!("\n{statement};\n");
+        }
+        script
     }
 
     /// Why there is nothing to do, if so.

@@ -108,7 +108,8 @@ impl Runner {
         candidate: &Candidate,
     ) -> Result<PartitionHashes> {
         let definition = &candidate.mapped.mapped.definition;
-        let (schema, places) = (definition.schema(), positions(definition));
+        let places = positions(definition, &definition.partition_columns);
+        let schema = definition.schema();
         let source = hash_query(&self.engine, &candidate.mapped.query, schema, places).await?;
         let found = candidate
             .sides

@@ -101,7 +101,8 @@ impl ChunkRun<'_> {
             manifest: format!("{}-{:04}", self.journal.run, self.number),
             place: self.backend.staging(&name.schema, &name.table)?,
             schema: plan.definition.schema(),
-            partition_columns: positions(&plan.definition),
+            partition_columns: positions(&plan.definition, &plan.definition.partition_columns),
+            sort_columns: positions(&plan.definition, &plan.cluster_columns),
             partition_columns_in_files: facts.partition_columns_in_files,
             sorted: plan.sorted,
             file_bytes: facts.file_bytes,
@@ -218,7 +219,8 @@ impl ChunkRun<'_> {
             .map(|column| datafusion::prelude::ident(&column.name))
             .collect();
         let rows = held.select(columns)?;
-        let (schema, positions) = (definition.schema(), positions(definition));
+        let positions = positions(definition, &definition.partition_columns);
+        let schema = definition.schema();
         proof::hash_query(engine, rows.logical_plan(), schema, positions).await
     }
 

@@ -118,6 +118,9 @@ impl Runner {
             outcome.add(&done);
             before = Some(done.record);
         }
+        for changed in plan.changed_values()? {
+            journal.note(changed);
+        }
         Ok(outcome.ended(journal))
     }
 
@@ -187,7 +190,8 @@ impl Runner {
                 let (query, mapped) =
                     planning::project_coverage(&self.engine, &sides, &offload, &record)?;
                 let definition = mapped.definition;
-                let (schema, positions) = (definition.schema(), positions(&definition));
+                let positions = positions(&definition, &definition.partition_columns);
+                let schema = definition.schema();
                 let sums = proof::hash_query(&self.engine, &query, schema, positions).await?;
                 (definition, sums)
             }
@@ -241,16 +245,12 @@ async fn stored_proof(
     })
 }
 
-fn positions(definition: &TargetDefinition) -> Vec<usize> {
+fn positions(definition: &TargetDefinition, names: &[String]) -> Vec<usize> {
     let position = |name: &String| {
         definition
             .columns
             .iter()
             .position(|column| column.name == *name)
     };
-    definition
-        .partition_columns
-        .iter()
-        .filter_map(position)
-        .collect()
+    names.iter().filter_map(position).collect()
 }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use datafusion::prelude::DataFrame;
 
-use super::{GoeOptions, Session};
+use super::{GoeOptions, PreviewExtent, Session};
 use crate::config::{NewConnection, parse_bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::offload::statement::{Options, Shown, Statement, Subject, parse};
-use crate::offload::{Offload, OffloadSpec, Plan, Take};
+use crate::offload::{Offload, OffloadSpec, Plan, Preview, Take};
 use crate::run::{Against, Interrupt, Outcome, Verification, Watcher};
 use crate::schema::{TableName, pick};
 
@@ -23,8 +22,8 @@ pub enum Answer {
     Rows(DataFrame),
     /// `EXPLAIN OFFLOAD`.
     Plan(Box<Plan>),
-    /// `PREVIEW OFFLOAD`; at least one batch.
-    Preview(Vec<RecordBatch>),
+    /// `PREVIEW OFFLOAD`.
+    Preview(Box<Preview>),
     /// `RUN OFFLOAD`, `INSERT`.
     Ran(Box<Outcome>),
     /// `VERIFY OFFLOAD`; a difference is no error here.
@@ -91,9 +90,12 @@ impl Session {
             } => self.explain(subject, &take, json, &options).await,
             Statement::Preview { subject, limit } => {
                 let offload = self.ready(&self.subject(subject).await?)?;
-                let limit = limit.unwrap_or(PREVIEWED);
-                let rows = self.preview(&offload, &Take::New, limit).await?;
-                Ok(Answer::Preview(rows))
+                let extent = PreviewExtent {
+                    rows: limit.unwrap_or(PREVIEWED),
+                    all: false,
+                };
+                let preview = self.preview(&offload, &Take::New, extent).await?;
+                Ok(Answer::Preview(Box::new(preview)))
             }
             Statement::Show(shown) => self.sql(listing(shown)).await.map(Answer::Rows),
             Statement::Describe { name } => self.named(&name).await?.statement().map(Answer::Text),

@@ -8,11 +8,11 @@ mod engine;
 mod execute;
 mod knowledge;
 mod memory;
+mod preview;
 mod project;
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use datafusion::prelude::{DataFrame, SessionContext};
 
 pub use execute::Answer;
@@ -32,6 +32,8 @@ use crate::systems::Connections;
 use engine::GoeOptions;
 use knowledge::Knowledge;
 use memory::Memory;
+
+pub use preview::{PreviewExtent, Sample};
 
 /// A configuration at work. Cheap to clone.
 #[derive(Clone)]
@@ -119,26 +121,6 @@ impl Session {
         self.runner(offload, Arc::new(Unwatched), Interrupt::never())?
             .changes(offload)
             .await
-    }
-
-    /// The first rows of an offload, as the target would hold them. Always at least one batch.
-    ///
-    /// # Errors
-    /// As [`Session::plan`], and every value among them that can't be kept.
-    pub async fn preview(
-        &self,
-        offload: &Offload,
-        take: &Take,
-        limit: usize,
-    ) -> Result<Vec<RecordBatch>> {
-        let runner = self.runner(offload, Arc::new(Unwatched), Interrupt::never())?;
-        let plan = runner.plan(offload, take).await?;
-        let rows = DataFrame::new(runner.engine.state(), plan.rows().clone());
-        let mut batches = rows.limit(0, Some(limit))?.collect().await?;
-        if batches.is_empty() {
-            batches.push(RecordBatch::new_empty(plan.schema()));
-        }
-        Ok(batches)
     }
 
     /// Runs an offload.

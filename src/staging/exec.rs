@@ -9,7 +9,10 @@ use datafusion::common::Result as PlanResult;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{
+    EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalSortExpr,
+};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -47,6 +50,13 @@ impl StageExec {
             properties: Arc::new(properties),
         }
     }
+}
+
+/// The order in which each worker's rows come to a stage; `None` for any.
+pub(super) fn input_order(spec: &StageSpec) -> Option<LexOrdering> {
+    LexOrdering::new(spec.order().into_iter().map(|i| {
+        PhysicalSortExpr::new_default(Arc::new(Column::new(spec.schema.field(i).name(), i)))
+    }))
 }
 
 /// What a stage returns: a row per file, the whole of it as JSON in the last column.
@@ -132,6 +142,11 @@ impl ExecutionPlan for StageExec {
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
         vec![&self.input]
+    }
+
+    /// Asked for, or the engine's optimizer takes the sort below away as one that nobody needs.
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        vec![input_order(&self.spec).map(OrderingRequirements::from)]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

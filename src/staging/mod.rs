@@ -51,12 +51,26 @@ pub struct StageSpec {
     /// Whether each worker sorts its rows by partition first: for more partitions than a worker
     /// can collect rows of.
     pub sorted: bool,
+    /// The positions of the columns that each file is sorted by inside, NULLs first; then rows come
+    /// sorted by partition too.
+    pub sort_columns: Vec<usize>,
     /// The size at which a file is closed.
     pub file_bytes: u64,
     /// Bytes that all writers together may hold in memory for unfinished row groups.
     pub memory: usize,
     /// What is done so far, for whoever watches.
     pub progress: Arc<StageProgress>,
+}
+
+impl StageSpec {
+    /// What each worker sorts its rows by before it writes them; nothing if it does not.
+    fn order(&self) -> Vec<usize> {
+        if !self.sorted && self.sort_columns.is_empty() {
+            return Vec::new();
+        }
+        let partition = self.partition_columns.iter();
+        partition.chain(&self.sort_columns).copied().collect()
+    }
 }
 
 /// What a stage has done so far.

@@ -13,13 +13,11 @@ use datafusion::common::{DFSchema, DFSchemaRef, Result as PlanResult};
 use datafusion::logical_expr::logical_plan::{Extension, InvariantLevel};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode};
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
-use super::exec::manifest_schema;
+use super::exec::{input_order, manifest_schema};
 use super::{Manifest, StageExec, StageSpec};
 use crate::error::{Error, Result};
 
@@ -135,17 +133,12 @@ impl ExtensionPlanner for StagePlanner {
     }
 }
 
-/// The input, each worker's rows sorted by partition where the stage asks for it; what does not fit
-/// the engine's memory is spilled.
+/// The input, each worker's rows sorted as the stage asks for it; what does not fit the engine's
+/// memory is spilled.
 fn sorted(input: Arc<dyn ExecutionPlan>, spec: &StageSpec) -> Arc<dyn ExecutionPlan> {
-    let by = spec.partition_columns.iter().map(|&i| {
-        PhysicalSortExpr::new_default(Arc::new(Column::new(spec.schema.field(i).name(), i)))
-    });
-    match LexOrdering::new(by) {
-        Some(order) if spec.sorted => {
-            Arc::new(SortExec::new(order, input).with_preserve_partitioning(true))
-        }
-        _ => input,
+    match input_order(spec) {
+        Some(order) => Arc::new(SortExec::new(order, input).with_preserve_partitioning(true)),
+        None => input,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use arrow::compute::{SortColumn, lexsort_to_indices, partition, take_arrays, take_record_batch};
 use arrow::datatypes::DataType;
 use arrow::datatypes::{Date32Type, TimeUnit, TimestampMicrosecondType};
@@ -43,6 +43,35 @@ pub(crate) fn split_batch(
         Ok((key(&rows)?, rows))
     };
     partition(&sorted)?.ranges().into_iter().map(cut).collect()
+}
+
+/// The same for rows that come sorted by their partition columns: they stay in their order.
+///
+/// # Errors
+/// As [`partition_text`].
+pub(super) fn split_sorted(
+    batch: &RecordBatch,
+    columns: &[usize],
+) -> Result<Vec<(PartitionKey, RecordBatch)>> {
+    if columns.is_empty() || batch.num_rows() == 0 {
+        return Ok(vec![(Vec::new(), batch.clone())]);
+    }
+    let keys: Vec<ArrayRef> = columns.iter().map(|&i| batch.column(i).clone()).collect();
+    let ranges = partition(&keys)?.ranges();
+    let whole = ranges.len() == 1;
+    let cut = |range: Range<usize>| {
+        let key: Result<PartitionKey> = columns
+            .iter()
+            .map(|&i| partition_text(batch.column(i), range.start))
+            .collect();
+        if whole {
+            return Ok((key?, batch.clone()));
+        }
+        let rows = range.start as u64..range.end as u64;
+        let rows = UInt64Array::from_iter_values(rows);
+        Ok((key?, take_record_batch(batch, &rows)?))
+    };
+    ranges.into_iter().map(cut).collect()
 }
 
 fn sort_columns(keys: &[ArrayRef]) -> Vec<SortColumn> {
@@ -135,6 +164,29 @@ mod tests {
                 .1
                 .num_rows(),
             0
+        );
+    }
+
+    #[test]
+    fn sorted_rows_stay_in_their_order() {
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![None, Some(0), Some(0), Some(31)]));
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![9, 7, 8, 1]));
+        let batch = RecordBatch::try_from_iter([("d", days), ("id", ids)]).unwrap();
+        let parts = split_sorted(&batch, &[0]).unwrap();
+        let found: Vec<(Option<&str>, Vec<i64>)> = parts
+            .iter()
+            .map(|(key, rows)| {
+                let ids = rows.column(1).as_primitive::<arrow::datatypes::Int64Type>();
+                (key[0].as_deref(), ids.values().to_vec())
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (None, vec![9]),
+                (Some("1970-01-01"), vec![7, 8]),
+                (Some("1970-02-01"), vec![1])
+            ]
         );
     }
 }

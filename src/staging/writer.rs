@@ -10,11 +10,12 @@ use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::AsyncArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::WriterProperties;
 
 use super::bounds::Bounds;
 use super::collected::Collected;
-use super::partition::{PartitionKey, split_batch};
+use super::partition::{PartitionKey, split_batch, split_sorted};
 use super::{StageSpec, StagedFile, partition_path};
 use crate::error::{Error, Result};
 use crate::schema::{RowHasher, TableHashes};
@@ -88,6 +89,7 @@ impl PartitionedWriter {
             .set_compression(Compression::ZSTD(level))
             .set_created_by(concat!("goe ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_sorting_columns(sorting_columns(&spec, &in_file))
             .build();
         Ok(Self {
             budget: (spec.memory / workers.max(1)).max(8 << 20),
@@ -107,7 +109,13 @@ impl PartitionedWriter {
 
     /// Writes a batch of the staged schema, each row to its partition's file.
     pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        for (key, rows) in split_batch(batch, &self.spec.partition_columns)? {
+        let columns = &self.spec.partition_columns;
+        let parts = if self.spec.order().is_empty() {
+            split_batch(batch, columns)?
+        } else {
+            split_sorted(batch, columns)?
+        };
+        for (key, rows) in parts {
             if rows.num_rows() > 0 {
                 self.write_partition(key, &rows).await?;
             }
@@ -298,4 +306,18 @@ impl PartitionedWriter {
         }
         Ok(self.done)
     }
+}
+
+/// What a file says of its order, by the positions of its own columns.
+fn sorting_columns(spec: &StageSpec, in_file: &[usize]) -> Option<Vec<SortingColumn>> {
+    let position = |column: &usize| in_file.iter().position(|other| other == column);
+    let sorting = spec.sort_columns.iter().map(|column| {
+        Some(SortingColumn {
+            column_idx: i32::try_from(position(column)?).ok()?,
+            descending: false,
+            nulls_first: true,
+        })
+    });
+    let sorting: Option<Vec<_>> = sorting.collect();
+    sorting.filter(|columns| !columns.is_empty())
 }

@@ -3,6 +3,7 @@ SET default_transaction_read_only = on;
 SET default_transaction_isolation = 'repeatable read';
 SET search_path = pg_catalog;
 SET standard_conforming_strings = on;
+SET quote_all_identifiers = off;
 SET client_min_messages = error;
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO, YMD';

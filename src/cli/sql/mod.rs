@@ -19,7 +19,7 @@ use super::progress::{self, Progress};
 use super::rows::Rows;
 use super::screen::Format;
 use super::stop::{Done, Stop};
-use super::{Context, figures, offload, plan, verify};
+use super::{Context, figures, offload, plan, previewed, verify};
 use crate::error::{Error, Result};
 use crate::offload::statement::{Statement, parse};
 use crate::run::{Interrupt, Unwatched};
@@ -109,13 +109,7 @@ async fn show(context: &Context, answer: Answer) -> Done {
     match answer {
         Answer::Rows(frame) => show_rows(context, frame).await,
         Answer::Plan(plan) => plan::show(context, &plan),
-        Answer::Preview(batches) => {
-            let mut rows = Rows::new(context.screen);
-            for batch in &batches {
-                rows.write(batch)?;
-            }
-            rows.finish().map(|_| ())
-        }
+        Answer::Preview(preview) => previewed::show(context, &preview, true, None),
         Answer::Ran(outcome) => offload::show(context, &outcome),
         Answer::Verified(verification) => verify::show(context, &verification),
         Answer::Text(text) if context.screen.is_json() => match serde_json::from_str(&text) {

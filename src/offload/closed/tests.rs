@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::frontend::{PartitionBound, RelationKind, SourcePartition};
+use crate::frontend::{Bound, PartitionBound, PartitionMethod, RelationKind, SourcePartition};
 use crate::schema::{CanonicalType, Mapping, TableName, parse_value};
 
 /// A column of the type; nullable where its name ends in `?`.

@@ -15,8 +15,8 @@ use crate::backend::{Backend, Change, Mode, TargetTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{FrontendTable, frontend_table};
 use crate::offload::{
-    Mapped, Offload, Plan, PlannedChunk, Reading, Record, Region, Take, Unit, Window, check_casts,
-    map_columns,
+    Mapped, Offload, PartitionBy, Plan, PlannedChunk, Reading, Record, Region, Take, Window,
+    check_casts, map_columns,
 };
 pub(super) use reading::collect_scans;
 use reading::{asks_source, readings};
@@ -37,7 +37,7 @@ pub(super) async fn describe(
     offload: &Offload,
 ) -> Result<Sides> {
     let target = offload.target();
-    let query = check_casts(select(engine, offload.query()).await?)?;
+    let query = check_casts(select(engine, offload.query()).await?, offload.allowances())?;
     let tables = frontend_tables(&query)?;
     let existing = backend.describe(&target.schema, &target.table).await?;
     Ok(Sides {
@@ -81,7 +81,7 @@ pub(super) async fn decide(
     take: &Take,
 ) -> Result<Plan> {
     let prior = prior_record(sides, offload)?;
-    let continued = prior.as_ref().filter(|_| !offload.spec().reset);
+    let continued = prior.as_ref().filter(|_| !anew(offload));
     let Decision {
         window,
         units,
@@ -89,7 +89,8 @@ pub(super) async fn decide(
         nothing,
         mut notes,
     } = window::decide(engine, sides, offload, take, continued).await?;
-    let (query, mapped) = project(sides, offload, &window.rows)?;
+    let (query, mapped) = project(sides, offload, &window.rows, Columns::OfTarget)?;
+    notes.extend(offload.allowances().words());
     let change = Change::between(sides.existing.as_ref(), &mapped.definition)
         .map_err(|differences| does_not_fit(offload, &differences))?;
     let mode = mode(engine, sides, offload, take, &window, &mapped).await?;
@@ -118,6 +119,8 @@ pub(super) async fn decide(
         readings,
         definition: mapped.definition,
         columns: mapped.columns,
+        cluster_columns: mapped.cluster_columns,
+        schema_changes: mapped.changes,
         existing: sides.existing.clone(),
         change,
         mode,
@@ -139,7 +142,7 @@ async fn mode(
     window: &Window,
     mapped: &Mapped,
 ) -> Result<Mode> {
-    if offload.spec().reset && sides.existing.is_some() {
+    if anew(offload) && sides.existing.is_some() {
         return Ok(Mode::ReplaceAll);
     }
     match (take, &window.replaces) {
@@ -174,7 +177,7 @@ fn chunks(
     let mut planned = Vec::new();
     let mut rest = window.rows.clone();
     let mut plan = |name: Option<String>, rows: Region| -> Result<()> {
-        let (query, _) = project(sides, offload, &rows)?;
+        let (query, _) = project(sides, offload, &rows, Columns::OfTarget)?;
         let asks_source = asks_source(engine, &query, &sides.tables)?;
         planned.push(PlannedChunk {
             name,
@@ -214,10 +217,7 @@ pub(super) fn keys(sides: &Sides, covered: &Region) -> BTreeMap<String, String> 
 /// Days and values may be many, months and years are few. A source that fits the memory is
 /// collected there, however many its partitions.
 fn sorts(offload: &Offload, readings: &[Reading]) -> bool {
-    let many = offload
-        .partition_by()
-        .iter()
-        .any(|by| matches!(by.unit, None | Some(Unit::Day)));
+    let many = offload.partition_by().iter().any(PartitionBy::may_be_many);
     let bytes: Option<u64> = readings.iter().map(|reading| reading.bytes).sum();
     many && bytes.is_none_or(|bytes| bytes > offload.memory() as u64 / 4)
 }
@@ -232,6 +232,35 @@ pub(super) fn does_not_fit(offload: &Offload, differences: &[String]) -> Error {
         ),
     )
     .hint("cast or rename the columns in --select, or choose another target")
+}
+
+/// Whether what the target holds, and has covered, counts for nothing.
+fn anew(offload: &Offload) -> bool {
+    offload.spec().reset || offload.spec().reuse
+}
+
+/// A target whose rows something else removed is filled anew only when somebody says so, and one
+/// that has rows never without saying that they go.
+fn check_emptied(offload: &Offload, existing: &TargetTable, record: &Record) -> Result<()> {
+    let target = offload.target();
+    let emptied = existing.rows == Some(0) && record.rows > 0;
+    if offload.spec().reuse && !emptied {
+        return Err(Error::usage(format!(
+            "Target {target} is not empty: it can't be filled anew"
+        ))
+        .hint("leave --reuse-backend-table out; --reset replaces all rows"));
+    }
+    if emptied && !anew(offload) {
+        return Err(Error::new(
+            ErrorKind::AlreadyExists,
+            format!(
+                "Target {target} is empty, and its record has {} rows",
+                record.rows
+            ),
+        )
+        .hint("fill it anew with --reuse-backend-table"));
+    }
+    Ok(())
 }
 
 /// The record that the target holds, if this offload may go on from it.
@@ -252,7 +281,8 @@ fn prior_record(sides: &Sides, offload: &Offload) -> Result<Option<Record>> {
         .hint(reset)),
         Some(stored) => {
             let record = Record::read(&stored.body)?;
-            if record.fingerprint != offload.fingerprint() && !offload.spec().reset {
+            check_emptied(offload, existing, &record)?;
+            if record.fingerprint != offload.fingerprint() && !anew(offload) {
                 return Err(Error::new(
                     ErrorKind::AlreadyExists,
                     format!("Target {} is filled by another offload", offload.target()),
@@ -269,21 +299,39 @@ fn prior_record(sides: &Sides, offload: &Offload) -> Result<Option<Record>> {
     }
 }
 
+/// Which columns rows are projected to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Columns {
+    /// Those of the SELECT, and those made of them.
+    OfSelect,
+    /// These and all others that the target has.
+    OfTarget,
+}
+
 /// The rows of a region as the target holds them.
-fn project(sides: &Sides, offload: &Offload, rows: &Region) -> Result<(LogicalPlan, Mapped)> {
+fn project(
+    sides: &Sides,
+    offload: &Offload,
+    rows: &Region,
+    columns: Columns,
+) -> Result<(LogicalPlan, Mapped)> {
     let source = match sides.tables.as_slice() {
         [table] => Some(table.source().table()),
         _ => None,
     };
     let query = filter_scan(sides.query.clone(), rows)?;
-    let mapped = map_columns(
+    let existing = sides.existing.as_ref().filter(|_| !anew(offload));
+    let mut mapped = map_columns(
         offload,
         &query,
         source,
         sides.backend.facts(),
         sides.backend.types(),
-        sides.existing.as_ref().filter(|_| !offload.spec().reset),
+        existing,
     )?;
+    if let Some(existing) = existing.filter(|_| columns == Columns::OfTarget) {
+        mapped = mapped.with_all_of(existing);
+    }
     let projected = LogicalPlanBuilder::from(query)
         .project(mapped.expressions.clone())?
         .build()?;
@@ -299,7 +347,7 @@ pub(super) fn project_coverage(
 ) -> Result<(LogicalPlan, Mapped)> {
     let conditions = window::conditions(engine, sides)?;
     let rows = window::covered(record, conditions.as_ref(), sides)?;
-    project(sides, offload, &rows)
+    project(sides, offload, &rows, Columns::OfSelect)
 }
 
 /// A window of the source as a target holds it.
@@ -326,7 +374,8 @@ pub(super) fn project_window(
             );
         }
     };
-    let (query, mapped) = project(sides, offload, &rows)?;
+    // In the order of the target, as later runs have them.
+    let (query, mapped) = project(sides, offload, &rows, Columns::OfTarget)?;
     Ok(Covered {
         rows,
         query,
@@ -336,7 +385,7 @@ pub(super) fn project_window(
 
 /// The query and the target's shape for every row of the source.
 pub(super) fn project_all(sides: &Sides, offload: &Offload) -> Result<(LogicalPlan, Mapped)> {
-    project(sides, offload, &Region::all())
+    project(sides, offload, &Region::all(), Columns::OfSelect)
 }
 
 /// Puts a region's condition right above the scan, where every column of the source is known.

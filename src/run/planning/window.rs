@@ -17,7 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{Aggregate, AggregateFunction, ReadRequest, Source};
 use crate::offload::{
     Closed, Conditions, Effect, Existing, Mapped, Offload, PartitionRequest, PredicateType, Record,
-    Region, Take, Window, check_names_keys, chunks, over_existing, plain, resolve,
+    Region, Take, Window, check_names_keys, chunks, is_predicate_dsl, over_existing, plain,
+    predicate_sql, resolve,
 };
 use crate::schema::{Column, pick};
 
@@ -343,7 +344,13 @@ impl Planner<'_> {
     /// Whole partitions, by the boundary, the names or the values that were asked for.
     fn partitions(&self, request: &PartitionRequest) -> Result<Decision> {
         let source = self.source()?.table();
+        let mut notes = Vec::new();
         let predicate = match &request.predicate {
+            Some(text) if is_predicate_dsl(text) => {
+                let text = predicate_sql(text, &source.columns)?;
+                notes.push(format!("the predicate is {text}"));
+                Some(self.conditions.expression(&text)?)
+            }
             Some(text) => Some(self.conditions.expression(text)?),
             None => None,
         };
@@ -367,7 +374,8 @@ impl Planner<'_> {
             }
             _ => closed.predicate_type,
         };
-        let mut decision = self.asked(asked, closed.notes.clone())?;
+        notes.extend(closed.notes.iter().cloned());
+        let mut decision = self.asked(asked, notes)?;
         decision.filled_by = effect;
         decision.units = self.pieces(&closed, request)?;
         Ok(decision)
@@ -431,7 +439,11 @@ pub(super) fn on_target(region: &Region, query: &LogicalPlan, mapped: &Mapped) -
     for column in region.columns() {
         let position = (0..query.schema().fields().len())
             .find(|position| origin(query, *position).as_deref() == Some(&column));
-        let target = position.and_then(|position| mapped.columns.get(position));
+        let target = position.and_then(|position| {
+            let name = query.schema().field(position).name();
+            let mut columns = mapped.columns.iter();
+            columns.find(|column| column.target.name == *name && !column.cast)
+        });
         let (Some(target), Some(position)) = (target, position) else {
             return Err(Error::unsupported(format!(
                 "The target doesn't hold column \"{column}\" of the source unchanged"

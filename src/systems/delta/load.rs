@@ -66,7 +66,7 @@ pub(super) async fn publish(place: &TablePlace, publication: &Publication) -> Re
                 });
             }
             Written::Taken => {}
-            Written::Unknown(error) if error.kind() == ErrorKind::Permission => return Err(error),
+            Written::Unknown(error) if is_refusal(&error) => return Err(error),
             Written::Unknown(error) => failure = Some(error),
         }
         pause(attempt).await;
@@ -81,6 +81,14 @@ pub(super) async fn publish(place: &TablePlace, publication: &Publication) -> Re
         )
         .hint("run again when the table is written to less")
     }))
+}
+
+/// Whether the store surely did not write.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Permission | ErrorKind::Authenticate
+    )
 }
 
 /// Waits longer each time, and never as long as another writer does.

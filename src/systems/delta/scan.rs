@@ -15,6 +15,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -185,6 +186,11 @@ impl TableProvider for DeltaTable {
             .into_iter()
             .map(|file| self.partitioned_file(file, &partition));
         let files: Vec<PartitionedFile> = files.collect::<Result<_>>()?;
+        if files.is_empty() {
+            // A scan of no files has no partition at all, which what stands above it may refuse.
+            let schema = datafusion::common::project_schema(&self.schema, projection)?;
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
         let schema = DFSchema::try_from(table_schema.table_schema().as_ref().clone())?;
         let mut source =

@@ -221,7 +221,8 @@ fn require_consent(connection: &Connection, options: &BTreeMap<String, String>) 
     }
 }
 
-#[cfg(all(test, feature = "s3"))]
+#[cfg(test)]
+#[cfg(feature = "s3")]
 mod tests {
     use super::*;
 

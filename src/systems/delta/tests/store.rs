@@ -66,3 +66,11 @@ async fn of_many_publishers_in_an_object_store_one_wins() {
         super::race(lake).await;
     }
 }
+
+#[cfg(feature = "s3")]
+#[tokio::test]
+async fn a_checkpoint_in_an_object_store_keeps_everything() {
+    if let Some(lake) = TestLake::in_store() {
+        super::checkpoint(lake).await;
+    }
+}
