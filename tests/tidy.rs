@@ -308,7 +308,7 @@ fn sql_is_written_where_it_is_quoted() {
     let engine = [
         "src/offload/definition.rs",
         "src/offload/statement/print.rs",
-        "src/run/planning.rs",
+        "src/run/planning/",
         "src/cli/request.rs",
     ];
     let writers = [&systems[..], &engine].concat();
