@@ -12,9 +12,9 @@ pub enum Step {
     Describe,
     /// Every decision is made.
     Plan,
-    /// The lock is taken and the snapshot opened.
+    /// The target is taken: no other run may publish to it.
     Prepare,
-    /// Rows become files.
+    /// The snapshot is opened, and its rows become files.
     Stage,
     /// The backend takes the files in, unseen.
     Load,
