@@ -69,7 +69,7 @@ async fn main() -> Result<()> {
     let verified = session
         .verify(
             offload.target(),
-            Against::Source,
+            &Against::Source,
             watcher,
             Interrupt::never(),
         )

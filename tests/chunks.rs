@@ -140,6 +140,18 @@ fn closed_periods_are_taken_by_their_boundary() {
         .fails(ErrorKind::Conflict)
         .says(&["REPLACE"]);
     sales.offload(&["--less-than-value", "2026-04-01"]).ok();
+    // A row that changed at the source shows in its slice, and in no other.
+    sales.psql("UPDATE sales SET amount = '0' WHERE id = 5");
+    let slice = |rows: &str| {
+        sales
+            .project
+            .goe(&["verify", "lake.pg.sales", "--where", rows])
+    };
+    slice("sold < DATE '2026-02-01'")
+        .tells(ErrorKind::Verify)
+        .says(&["amount"]);
+    slice("sold >= DATE '2026-02-01'").ok();
+    sales.psql("UPDATE sales SET amount = '5.5' WHERE id = 5");
     let all: Vec<i64> = (0..89).chain([700]).collect();
     assert_eq!(sales.held(), all);
     sales.project.goe(&["verify", "lake.pg.sales"]).ok();

@@ -48,7 +48,7 @@ impl World {
         let target = TableName::new("lake", "dw", "orders");
         let found = self
             .session
-            .verify(&target, against, Arc::new(Unwatched), Interrupt::never())
+            .verify(&target, &against, Arc::new(Unwatched), Interrupt::never())
             .await
             .unwrap();
         found.equal()

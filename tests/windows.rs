@@ -243,7 +243,7 @@ impl World {
         let target = TableName::new("lake", "dw", "t");
         let found = self.session.verify(
             &target,
-            Against::Stored,
+            &Against::Stored,
             Arc::new(Unwatched),
             Interrupt::never(),
         );

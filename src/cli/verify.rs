@@ -16,6 +16,7 @@ use crate::schema::TableName;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  goe verify lake.tpch.orders\n  goe verify sales   an offload by its name\n  \
+    goe verify sales --where \"country = 'DE'\"\n  \
     goe verify lake.tpch.orders --stored   the source is gone: compare with the stored hashes"
 )]
 pub(super) struct Verify {
@@ -25,6 +26,9 @@ pub(super) struct Verify {
     /// Compare with the hashes of what was read then, not with the source of today
     #[arg(long)]
     stored: bool,
+    /// Compare only those covered rows for which this is true
+    #[arg(long = "where", value_name = "SQL", conflicts_with = "stored")]
+    rows: Option<String>,
 }
 
 impl Verify {
@@ -36,16 +40,16 @@ impl Verify {
             None => request::complete(&self.target, default),
         };
         let target = TableName::parse(&target)?;
-        let against = if self.stored {
-            Against::Stored
-        } else {
-            Against::Source
+        let against = match &self.rows {
+            Some(rows) => Against::Slice(rows.clone()),
+            None if self.stored => Against::Stored,
+            None => Against::Source,
         };
         let progress = Arc::new(Progress::new(context.screen));
         let (trigger, interrupt) = Interrupt::new();
         let stopping = progress::fire_when_stopped(context, &progress, trigger);
         let verification = session
-            .verify(&target, against, Arc::clone(&progress) as _, interrupt)
+            .verify(&target, &against, Arc::clone(&progress) as _, interrupt)
             .await;
         stopping.abort();
         progress.finish();

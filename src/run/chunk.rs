@@ -4,12 +4,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::prelude::DataFrame;
+use datafusion::logical_expr::LogicalPlan;
 
 use super::journal::Journal;
 use super::lock::Held;
-use super::{Event, Runner, positions, proof, stored_proof};
+use super::verify::stored_proof;
+use super::{Event, Runner, positions, proof};
 use crate::backend::{Backend, Mode, Publication, Published, StoredRecord};
 use crate::error::{Error, Result};
 use crate::frontend::{Snapshot, pin};
@@ -202,26 +202,12 @@ impl ChunkRun<'_> {
     /// The sums of the rows that go from the target, where only some do.
     async fn gone(&self) -> Result<PartitionHashes> {
         match self.mode() {
-            Mode::ReplaceWhere(predicate) => self.hash_target(predicate).await,
+            Mode::ReplaceWhere(predicate) => {
+                let definition = &self.plan.definition;
+                proof::hash_target(&self.runner.engine, self.backend, definition, predicate).await
+            }
             Mode::Append | Mode::ReplaceAll => Ok(PartitionHashes::new()),
         }
-    }
-
-    async fn hash_target(&self, predicate: Expr) -> Result<PartitionHashes> {
-        let (engine, definition) = (&self.runner.engine, &self.plan.definition);
-        let name = &definition.name;
-        let table = self.backend.table(&name.schema, &name.table).await?;
-        let table = engine.read_table(table)?.logical_plan().clone();
-        let held = DataFrame::new(engine.state(), table).filter(predicate)?;
-        let columns: Vec<Expr> = definition
-            .columns
-            .iter()
-            .map(|column| datafusion::prelude::ident(&column.name))
-            .collect();
-        let rows = held.select(columns)?;
-        let positions = positions(definition, &definition.partition_columns);
-        let schema = definition.schema();
-        proof::hash_query(engine, rows.logical_plan(), schema, positions).await
     }
 
     /// The sums of the whole target once this chunk is in it.

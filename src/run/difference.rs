@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Runner, planning, stored_proof};
+use super::verify::stored_proof;
+use super::{Runner, planning};
 use crate::backend::TargetColumn;
 use crate::error::{Error, Result};
 use crate::offload::{Offload, OffloadSpec, Record, Take};

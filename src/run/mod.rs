@@ -12,9 +12,9 @@ mod lock;
 mod outcome;
 mod planning;
 mod proof;
+mod verify;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
@@ -25,7 +25,7 @@ pub(crate) use identifier::plan_statement;
 pub use interrupt::{Interrupt, Trigger};
 pub use outcome::{Against, Outcome, Verification};
 
-use crate::backend::{Backend, Scope, StoredRecord, TargetDefinition};
+use crate::backend::{Backend, TargetDefinition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::FrontendScan;
 use crate::offload::{Offload, Plan, Proof, Record, Region, Step, Take, compare};
@@ -158,91 +158,6 @@ impl Runner {
             .and_then(|plan| plan.downcast_ref::<FrontendScan>());
         Ok(scan.and_then(FrontendScan::filter))
     }
-
-    /// Proves a published target: against its source as it is now, or against the sums that were
-    /// stored when its rows were published.
-    ///
-    /// # Errors
-    /// Kind NotFound when there is no such target or goe did not fill it. A difference is no error
-    /// here: it is in the outcome.
-    pub async fn verify(&self, target: &TableName, against: Against) -> Result<Verification> {
-        self.interrupt.or(self.compare_sides(target, against)).await
-    }
-
-    async fn compare_sides(&self, target: &TableName, against: Against) -> Result<Verification> {
-        let began = Instant::now();
-        let backend = self.connections.backend(&target.connection)?;
-        let existing = backend.describe(&target.schema, &target.table).await?;
-        let recorded = existing.and_then(|table| Some((table.record?, table.partition_columns)));
-        let (stored, partition_columns) = recorded.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("{target} holds nothing that goe put there"),
-            )
-            .hint("goe tables CONNECTION lists the tables of a connection")
-        })?;
-        let record = Record::read(&stored.body)?;
-        let offload = record.offload.validate()?;
-        let (definition, source) = match against {
-            Against::Source => {
-                let sides =
-                    planning::describe(&self.engine, Arc::clone(&backend), &offload).await?;
-                let (query, mapped) =
-                    planning::project_coverage(&self.engine, &sides, &offload, &record)?;
-                let definition = mapped.definition;
-                let positions = positions(&definition, &definition.partition_columns);
-                let schema = definition.schema();
-                let sums = proof::hash_query(&self.engine, &query, schema, positions).await?;
-                (definition, sums)
-            }
-            // Needs no source: it may be gone.
-            Against::Stored => {
-                let proof = stored_proof(backend.as_ref(), target, &stored).await?;
-                let (name, columns) = (target.clone(), proof.columns);
-                let definition = TargetDefinition {
-                    name,
-                    columns,
-                    partition_columns,
-                    comment: None,
-                };
-                (definition, proof.total)
-            }
-        };
-        let columns: Vec<String> = definition.columns.iter().map(|c| c.name.clone()).collect();
-        let readers = offload.parallel();
-        let found = backend
-            .hashes(&definition, Scope::Published, readers)
-            .await?;
-        let rows = |sums: &PartitionHashes| sums.values().map(|hashes| hashes.rows).sum();
-        Ok(Verification {
-            target: target.clone(),
-            against: against.words(&record),
-            source_rows: rows(&source),
-            target_rows: rows(&found),
-            differences: compare(&source, &found, &columns),
-            millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        })
-    }
-}
-
-async fn stored_proof(
-    backend: &dyn Backend,
-    name: &TableName,
-    record: &StoredRecord,
-) -> Result<Proof> {
-    let kept = backend.proof(&name.schema, &name.table, record).await?;
-    let kept = kept.ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotFound,
-            format!("The stored proof of {name} is gone"),
-        )
-        .hint("prove it against its source with goe verify; --reset makes it anew")
-    })?;
-    serde_json::from_value(kept).map_err(|error| {
-        Error::internal(format!(
-            "The stored proof of {name} does not parse: {error}"
-        ))
-    })
 }
 
 fn positions(definition: &TargetDefinition, names: &[String]) -> Vec<usize> {

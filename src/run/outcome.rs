@@ -104,19 +104,22 @@ impl Outcome {
 }
 
 /// What a published target is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Against {
     /// The source, as it is now.
     Source,
+    /// Those covered rows of the source as it is now for which a condition is true.
+    Slice(String),
     /// The sums that were stored when the rows were published.
     Stored,
 }
 
 impl Against {
-    pub(super) fn words(self, record: &Record) -> String {
+    pub(super) fn words(&self, record: &Record) -> String {
         let source = record.offload.from.as_deref().unwrap_or("its query");
         match self {
             Self::Source => format!("{source} where {}", record.coverage),
+            Self::Slice(rows) => format!("{source} where ({rows}) AND ({})", record.coverage),
             Self::Stored => "the hashes stored when it was published".to_owned(),
         }
     }

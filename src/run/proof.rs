@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, SchemaRef};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlanProperties;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{DataFrame, SessionContext, ident};
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
-use super::aggregates;
-use crate::backend::{Backend, Scope};
+use super::{aggregates, positions};
+use crate::backend::{Backend, Scope, TargetDefinition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{Aggregate, AggregateFunction, Snapshot};
 use crate::offload::{Difference, Plan, VerifyLevel, compare};
@@ -158,6 +158,24 @@ pub(super) async fn hash_query(
         }
     }
     Ok(total)
+}
+
+/// The sums of the rows of a published table for which a condition is true, by its partitions.
+pub(super) async fn hash_target(
+    engine: &SessionContext,
+    backend: &dyn Backend,
+    definition: &TargetDefinition,
+    predicate: Expr,
+) -> Result<PartitionHashes> {
+    let name = &definition.name;
+    let table = backend.table(&name.schema, &name.table).await?;
+    let table = engine.read_table(table)?.logical_plan().clone();
+    let columns = definition.columns.iter().map(|column| ident(&column.name));
+    let rows = DataFrame::new(engine.state(), table)
+        .filter(predicate)?
+        .select(columns.collect::<Vec<Expr>>())?;
+    let positions = positions(definition, &definition.partition_columns);
+    hash_query(engine, rows.logical_plan(), definition.schema(), positions).await
 }
 
 async fn hash_stream(

@@ -65,14 +65,14 @@ impl Session {
                 let outcome = outcome.map_err(|error| another_query(error, &offload))?;
                 Ok(Answer::Ran(Box::new(outcome)))
             }
-            Statement::Verify { name, stored } => {
+            Statement::Verify { name, rows, stored } => {
                 let target = TableName::parse(&self.named(&name).await?.to)?;
-                let against = if stored {
-                    Against::Stored
-                } else {
-                    Against::Source
+                let against = match rows {
+                    Some(rows) => Against::Slice(rows),
+                    None if stored => Against::Stored,
+                    None => Against::Source,
                 };
-                let verified = self.verify(&target, against, watcher, interrupt).await?;
+                let verified = self.verify(&target, &against, watcher, interrupt).await?;
                 Ok(Answer::Verified(verified))
             }
             reading => interrupt.or(self.answer(reading)).await,

@@ -165,7 +165,7 @@ impl Session {
     pub async fn verify(
         &self,
         target: &TableName,
-        against: Against,
+        against: &Against,
         watcher: Arc<dyn Watcher>,
         interrupt: Interrupt,
     ) -> Result<Verification> {

@@ -360,10 +360,14 @@ fn run(reader: &mut Reader<'_>) -> Result<Statement> {
 }
 
 fn verify(reader: &mut Reader<'_>) -> Result<Statement> {
-    Ok(Statement::Verify {
-        name: reader.offload()?,
-        stored: reader.take(&["STORED"]),
-    })
+    let name = reader.offload()?;
+    let stored = reader.take(&["STORED"]);
+    let rows = if !stored && reader.take(&["WHERE"]) {
+        Some(predicate(reader)?)
+    } else {
+        None
+    };
+    Ok(Statement::Verify { name, rows, stored })
 }
 
 /// `[FULL | WHERE p | LATE WHERE p | REPLACE WHERE p]`.

@@ -65,10 +65,12 @@ pub enum Statement {
         /// For this once.
         options: Options,
     },
-    /// `VERIFY OFFLOAD name [STORED]`.
+    /// `VERIFY OFFLOAD name [STORED | WHERE p]`.
     Verify {
         /// Its name.
         name: String,
+        /// Which of the covered rows; all of them if none are named.
+        rows: Option<String>,
         /// Whether the target is compared with what was stored when it was published.
         stored: bool,
     },

@@ -139,7 +139,16 @@ fn every_statement_is_read() {
         ours("VERIFY OFFLOAD s STORED"),
         Statement::Verify {
             name: "s".to_owned(),
+            rows: None,
             stored: true
+        }
+    );
+    assert_eq!(
+        ours("VERIFY OFFLOAD s WHERE a = 1"),
+        Statement::Verify {
+            name: "s".to_owned(),
+            rows: Some("a = 1".to_owned()),
+            stored: false
         }
     );
     assert!(matches!(

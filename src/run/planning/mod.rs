@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionContext;
 
 use super::plan_statement;
@@ -381,6 +381,37 @@ pub(super) fn project_window(
         rows,
         query,
         mapped,
+    })
+}
+
+/// Some of the covered rows, in the source and in the target.
+pub(super) struct Slice {
+    pub(super) query: LogicalPlan,
+    pub(super) mapped: Mapped,
+    /// The condition on the target's rows.
+    pub(super) on_target: Expr,
+}
+
+/// The covered rows for which a condition is true.
+pub(super) fn project_slice(
+    engine: &SessionContext,
+    sides: &Sides,
+    offload: &Offload,
+    record: &Record,
+    rows: &str,
+) -> Result<Slice> {
+    let conditions = window::conditions(engine, sides)?.ok_or_else(|| {
+        Error::unsupported("A join or an aggregate is proved as a whole only")
+            .hint("leave the condition out")
+    })?;
+    let covered = window::covered(record, Some(&conditions), sides)?;
+    let rows = conditions.region(rows)?.intersection(&covered)?;
+    let (query, mapped) = project(sides, offload, &rows, Columns::OfSelect)?;
+    let on_target = on_target(&rows, &sides.query, &mapped)?;
+    Ok(Slice {
+        query,
+        mapped,
+        on_target,
     })
 }
 
