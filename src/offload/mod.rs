@@ -12,6 +12,7 @@ mod condition;
 mod definition;
 mod explain;
 mod failed_cast;
+mod fit;
 mod made_column;
 mod mapping;
 mod names;

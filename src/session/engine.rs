@@ -22,6 +22,13 @@ use crate::frontend::OpenOptions;
 use crate::staging::StagePlanner;
 use crate::systems::Connections;
 
+/// A worker's sort takes in a batch of up to 8 MiB and needs as much again to merge: it has at
+/// least so many bytes, however small the budget.
+const WORKER_BYTES: usize = 16 << 20;
+
+/// The most that a worker's sort keeps back to merge.
+const MERGE_BYTES: usize = 10 << 20;
+
 /// What an engine may use.
 pub(super) struct Limits {
     /// Workers of a scan, and threads' worth of everything else.
@@ -62,7 +69,11 @@ pub(super) fn build(
     options: OpenOptions,
     limits: &Limits,
 ) -> Result<SessionContext> {
+    let workers = limits.workers.max(1);
+    let memory = limits.memory.max(workers * WORKER_BYTES);
     let config = SessionConfig::new()
+        // What a worker's sort keeps back to merge what it spilled.
+        .with_sort_spill_reservation_bytes((memory / workers / 4).min(MERGE_BYTES))
         .with_option_extension(GoeOptions::default())
         .with_target_partitions(limits.workers)
         // A decimal literal is a decimal: 0.1 is not a double.
@@ -74,7 +85,7 @@ pub(super) fn build(
         )
         // A worker is a connection: rows are not dealt out again after it.
         .with_round_robin_repartition(false);
-    let pool = Arc::new(FairSpillPool::new(limits.memory));
+    let pool = Arc::new(FairSpillPool::new(memory));
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(pool)
         .build_arc()?;
