@@ -3,7 +3,7 @@
 //!
 //! This is the engine's own SQL, not that of a source. What can't be written exactly is refused.
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::expr::{Case, InList, Like, ScalarFunction};
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
 use datafusion::scalar::ScalarValue;
@@ -210,15 +210,8 @@ fn in_nanoseconds(micros: i64) -> bool {
 
 /// Any value as its text, cast to its type.
 fn cast(value: &ScalarValue) -> Result<String> {
-    let to = match value.data_type() {
-        DataType::Timestamp(unit @ TimeUnit::Microsecond, zone) => DataType::Timestamp(unit, zone),
-        other => other,
-    };
-    Ok(format!(
-        "arrow_cast({}, {})",
-        text(&shown(value)?),
-        text(&to.to_string())
-    ))
+    let (shown, to) = (shown(value)?, value.data_type().to_string());
+    Ok(format!("arrow_cast({}, {})", text(&shown), text(&to)))
 }
 
 /// A value as its own text.

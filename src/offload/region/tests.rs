@@ -242,7 +242,7 @@ fn regions_read_well() {
         ("\"Amount\" >= 100", "\"Amount\" >= 100.00"),
         (
             "at < TIMESTAMP '2026-01-01'",
-            "at < TIMESTAMP '2026-01-01 00:00:00'",
+            "\"at\" < TIMESTAMP '2026-01-01 00:00:00'",
         ),
         (
             "d < DATE '2026-01-01' + INTERVAL '1 day'",
@@ -290,6 +290,6 @@ fn what_is_no_steady_condition_is_refused() {
             .region("at < now()")
             .unwrap()
             .to_string()
-            .starts_with("at < TIMESTAMP '")
+            .starts_with("\"at\" < TIMESTAMP '")
     );
 }
