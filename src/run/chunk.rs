@@ -4,13 +4,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, lit};
 
 use super::journal::Journal;
 use super::lock::Held;
 use super::verify::stored_proof;
 use super::{Event, Runner, positions, proof};
-use crate::backend::{Backend, Mode, Publication, Published, StoredRecord};
+use crate::backend::{Backend, Mode, Publication, Published, StoredRecord, TargetColumn};
 use crate::error::{Error, Result};
 use crate::frontend::{Snapshot, pin};
 use crate::offload::{
@@ -210,6 +210,20 @@ impl ChunkRun<'_> {
         }
     }
 
+    /// The sums of what the target holds.
+    async fn held(&self, record: &StoredRecord) -> Result<PartitionHashes> {
+        let definition = &self.plan.definition;
+        let proof = stored_proof(self.backend, &definition.name, record).await?;
+        let names = |columns: &[TargetColumn]| -> Vec<String> {
+            columns.iter().map(|column| column.name.clone()).collect()
+        };
+        if names(&proof.columns) == names(&definition.columns) {
+            return Ok(proof.total);
+        }
+        // A row's hash is over all of its columns, and there are others now.
+        proof::hash_target(&self.runner.engine, self.backend, definition, lit(true)).await
+    }
+
     /// The sums of the whole target once this chunk is in it.
     async fn total(
         &self,
@@ -218,11 +232,7 @@ impl ChunkRun<'_> {
     ) -> Result<PartitionHashes> {
         let mut total = match (&self.mode(), &self.before) {
             (Mode::ReplaceAll, _) | (_, None) => PartitionHashes::new(),
-            (_, Some(record)) => {
-                stored_proof(self.backend, &self.plan.definition.name, record)
-                    .await?
-                    .total
-            }
+            (_, Some(record)) => self.held(record).await?,
         };
         for (partition, hashes) in gone {
             total.entry(partition.clone()).or_default().subtract(hashes);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, SchemaRef};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::physical_plan::ExecutionPlanProperties;
 use datafusion::prelude::{DataFrame, SessionContext, ident};
+use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
@@ -169,11 +170,20 @@ pub(super) async fn hash_target(
 ) -> Result<PartitionHashes> {
     let name = &definition.name;
     let table = backend.table(&name.schema, &name.table).await?;
+    let held = table.schema();
     let table = engine.read_table(table)?.logical_plan().clone();
-    let columns = definition.columns.iter().map(|column| ident(&column.name));
+    let mut columns = Vec::new();
+    for column in &definition.columns {
+        // A column that is about to be added is NULL in the rows that are there.
+        let value = match held.field_with_name(&column.name) {
+            Ok(_) => ident(&column.name),
+            Err(_) => lit(ScalarValue::try_from(&column.stored.to_arrow())?),
+        };
+        columns.push(value.alias(&column.name));
+    }
     let rows = DataFrame::new(engine.state(), table)
         .filter(predicate)?
-        .select(columns.collect::<Vec<Expr>>())?;
+        .select(columns)?;
     let positions = positions(definition, &definition.partition_columns);
     hash_query(engine, rows.logical_plan(), definition.schema(), positions).await
 }
