@@ -146,9 +146,14 @@ async fn mode(
         return Ok(Mode::ReplaceAll);
     }
     match (take, &window.replaces) {
-        (_, Some(gone)) => Ok(Mode::ReplaceWhere(on_target(gone, &sides.query, mapped)?)),
+        (_, Some(gone)) => Ok(Mode::ReplaceWhere(on_target(
+            offload,
+            gone,
+            &sides.query,
+            mapped,
+        )?)),
         (Take::Late(_), None) if !window.rows.is_empty() => {
-            let predicate = on_target(&window.rows, &sides.query, mapped)?;
+            let predicate = on_target(offload, &window.rows, &sides.query, mapped)?;
             match count_in_target(engine, sides, offload, predicate).await? {
                 0 => Ok(Mode::Append),
                 rows => Err(Error::new(
@@ -407,7 +412,7 @@ pub(super) fn project_slice(
     let covered = window::covered(record, Some(&conditions), sides)?;
     let rows = conditions.region(rows)?.intersection(&covered)?;
     let (query, mapped) = project(sides, offload, &rows, Columns::OfSelect)?;
-    let on_target = on_target(&rows, &sides.query, &mapped)?;
+    let on_target = on_target(offload, &rows, &sides.query, &mapped)?;
     Ok(Slice {
         query,
         mapped,

@@ -16,9 +16,9 @@ use super::Sides;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{Aggregate, AggregateFunction, ReadRequest, Source};
 use crate::offload::{
-    Closed, Conditions, Effect, Existing, Mapped, Offload, PartitionRequest, PredicateType, Record,
-    Region, Take, Window, check_names_keys, chunks, is_predicate_dsl, over_existing, plain,
-    predicate_sql, resolve,
+    Closed, Conditions, Effect, Existing, Mapped, Offload, PartitionColumn, PartitionRequest,
+    PredicateType, Record, Region, Take, Transform, Window, check_names_keys, chunks,
+    is_predicate_dsl, over_existing, plain, predicate_sql, prune, resolve,
 };
 use crate::schema::{Column, pick};
 
@@ -434,7 +434,12 @@ impl Planner<'_> {
 
 /// A region of the source as a condition on the target, whose columns hold those of the source
 /// unchanged.
-pub(super) fn on_target(region: &Region, query: &LogicalPlan, mapped: &Mapped) -> Result<Expr> {
+pub(super) fn on_target(
+    offload: &Offload,
+    region: &Region,
+    query: &LogicalPlan,
+    mapped: &Mapped,
+) -> Result<Expr> {
     let mut values = HashMap::new();
     for column in region.columns() {
         let position = (0..query.schema().fields().len())
@@ -470,7 +475,31 @@ pub(super) fn on_target(region: &Region, query: &LogicalPlan, mapped: &Mapped) -
             _ => Transformed::no(expr),
         })
     })?;
-    Ok(replaced.data)
+    // What follows for partitions lets the target pass over most of its files.
+    let partitions = partition_columns(offload, mapped);
+    Ok(match prune(&replaced.data, &partitions) {
+        Some(pruned) => replaced.data.and(pruned),
+        None => replaced.data,
+    })
+}
+
+/// The columns that goe made for the target's partitions.
+fn partition_columns(offload: &Offload, mapped: &Mapped) -> Vec<PartitionColumn> {
+    let columns = &mapped.definition.columns;
+    let made = offload.partition_by().iter();
+    made.zip(&mapped.definition.partition_columns)
+        .filter(|(by, _)| by.transform != Transform::Identity)
+        .filter_map(|(by, name)| {
+            let names = columns.iter().map(|column| column.name.as_str());
+            let column = columns.iter().find(|column| column.name == *name)?;
+            Some(PartitionColumn {
+                of: pick(&by.column, names)?.to_owned(),
+                name: name.clone(),
+                transform: by.transform,
+                canonical: column.canonical,
+            })
+        })
+        .collect()
 }
 
 /// The source's column that an output column of a query is, unchanged.

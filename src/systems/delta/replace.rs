@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::{Column as ColumnRef, SessionContext};
 use futures::TryStreamExt;
@@ -94,6 +95,8 @@ struct Window {
     schema: SchemaRef,
     narrow: SchemaRef,
     partition: Vec<String>,
+    /// What of the predicate looks at partition columns alone.
+    on_partition: Option<(SchemaRef, Arc<dyn PhysicalExpr>)>,
     on_narrow: Arc<dyn PhysicalExpr>,
     on_whole: Arc<dyn PhysicalExpr>,
 }
@@ -111,10 +114,12 @@ impl Window {
             .iter()
             .filter(|f| named.iter().any(|c| c.name == *f.name()));
         let narrow = Arc::new(Schema::new(used.cloned().collect::<Vec<_>>()));
+        let partition = state.metadata.partition_columns();
         Ok(Self {
+            on_partition: on_partition(&predicate, &partition, &schema)?,
             on_narrow: compile(&predicate, &narrow)?,
             on_whole: compile(&predicate, &schema)?,
-            partition: state.metadata.partition_columns(),
+            partition,
             columns,
             schema,
             narrow,
@@ -125,6 +130,9 @@ impl Window {
     async fn count(&self, place: &TablePlace, file: &DataFile) -> Result<(u64, u64)> {
         if let (Some(rows), Some(inside)) = (file.rows, self.whole_file(file)?) {
             return Ok((if inside { rows } else { 0 }, rows));
+        }
+        if self.is_outside(file)? {
+            return Ok((0, file.rows.unwrap_or_default()));
         }
         let (mut inside, mut all) = (0, 0);
         let mut batches = read::open(place, file, &self.narrow).await?;
@@ -150,6 +158,15 @@ impl Window {
         Ok(Some(holds(&self.on_narrow, &row)?.value(0)))
     }
 
+    /// Whether a file's partition alone tells that the predicate is true for none of its rows.
+    fn is_outside(&self, file: &DataFile) -> Result<bool> {
+        let Some((schema, predicate)) = &self.on_partition else {
+            return Ok(false);
+        };
+        let row = read::partition_row(file, schema)?;
+        Ok(!holds(predicate, &row)?.value(0))
+    }
+
     /// Writes the rows that the predicate is not true for into a file of their own.
     async fn survivors(
         &self,
@@ -172,6 +189,33 @@ impl Window {
         }
         rewrite.finish(file.partition.clone()).await
     }
+}
+
+/// The parts of a predicate that look at partition columns alone, all of which must be true.
+fn on_partition(
+    predicate: &Expr,
+    partition: &[String],
+    schema: &SchemaRef,
+) -> Result<Option<(SchemaRef, Arc<dyn PhysicalExpr>)>> {
+    let of_partition = |part: &&Expr| {
+        let columns = part.column_refs();
+        !columns.is_empty()
+            && columns
+                .iter()
+                .all(|column| partition.contains(&column.name))
+    };
+    let parts = split_conjunction(predicate).into_iter();
+    let Some(predicate) = conjunction(parts.filter(of_partition).cloned()) else {
+        return Ok(None);
+    };
+    let named = predicate.column_refs();
+    let used = schema
+        .fields()
+        .iter()
+        .filter(|field| named.iter().any(|column| column.name == *field.name()));
+    let narrow = Arc::new(Schema::new(used.cloned().collect::<Vec<_>>()));
+    let compiled = compile(&predicate, &narrow)?;
+    Ok(Some((narrow, compiled)))
 }
 
 /// Where the predicate is true; NULL is not.
