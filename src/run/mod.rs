@@ -25,12 +25,11 @@ pub(crate) use identifier::plan_statement;
 pub use interrupt::{Interrupt, Trigger};
 pub use outcome::{Against, Outcome, Verification};
 
-use crate::backend::{Backend, TargetDefinition};
-use crate::error::{Error, ErrorKind, Result};
+use crate::backend::TargetDefinition;
+use crate::error::Result;
 use crate::frontend::FrontendScan;
-use crate::offload::{Offload, Plan, Proof, Record, Region, Step, Take, compare};
+use crate::offload::{Offload, Plan, Region, Step, Take};
 use crate::repository::Repository;
-use crate::schema::{PartitionHashes, TableName};
 use crate::systems::Connections;
 use chunk::ChunkRun;
 use journal::Journal;
