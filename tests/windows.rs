@@ -356,9 +356,9 @@ fn sequences() -> u32 {
         .unwrap_or(200)
 }
 
-fn check(play_one: impl Fn(&[Move])) {
+fn check(cases: u32, play_one: impl Fn(&[Move])) {
     let config = RunnerConfig {
-        cases: sequences(),
+        cases,
         failure_persistence: None,
         max_shrink_iters: 60,
         ..RunnerConfig::default()
@@ -375,7 +375,7 @@ fn check(play_one: impl Fn(&[Move])) {
 
 #[test]
 fn sequences_of_windows_from_sqlite_are_exact() {
-    check(|moves| {
+    check(sequences(), |moves| {
         let folder = tempfile::tempdir().unwrap();
         let mut model = Model::new(&folder.path().join("shop.db"));
         let world = World::new(
@@ -396,18 +396,27 @@ fn sequences_of_windows_from_postgres_are_exact() {
         let command = ["-q", "-v", "ON_ERROR_STOP=1", "-d", &url, "-c", sql];
         Ran::of(project.command_of("psql", &command)).ok();
     };
-    psql(&format!(
-        "CREATE SCHEMA {schema};
-         CREATE TABLE {schema}.t (id integer PRIMARY KEY, n integer, d date, s text, v integer NOT NULL)"
-    ));
-    let from = format!("pg.{schema}.t");
-    check(|moves| {
-        psql(&format!("TRUNCATE {schema}.t"));
-        let folder = tempfile::tempdir().unwrap();
-        let mut model = Model::new(&folder.path().join("model.db"));
-        let world = World::new(folder, &format!("[connections.pg]\nurl = \"{url}\""), &from);
-        let mut twin = |sql: &str| psql(&format!("SET search_path = {schema}; {sql}"));
-        play(&world, &mut model, &mut twin, moves);
+    psql(&format!("CREATE SCHEMA {schema}"));
+    let half = |table: &str| {
+        psql(&format!(
+            "CREATE TABLE {schema}.{table} \
+             (id integer PRIMARY KEY, n integer, d date, s text, v integer NOT NULL)"
+        ));
+        let from = format!("pg.{schema}.{table}");
+        check(sequences() / 2, |moves| {
+            psql(&format!("TRUNCATE {schema}.{table}"));
+            let folder = tempfile::tempdir().unwrap();
+            let mut model = Model::new(&folder.path().join("model.db"));
+            let world = World::new(folder, &format!("[connections.pg]\nurl = \"{url}\""), &from);
+            let own = |sql: &str| sql.replace(" t ", &format!(" {schema}.{table} "));
+            let mut twin = |sql: &str| psql(&own(sql));
+            play(&world, &mut model, &mut twin, moves);
+        });
+    };
+    std::thread::scope(|scope| {
+        for table in ["one", "two"] {
+            scope.spawn(move || half(table));
+        }
     });
     psql(&format!("DROP SCHEMA {schema} CASCADE"));
 }

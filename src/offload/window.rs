@@ -83,6 +83,8 @@ pub struct Window {
     /// The rows that go from the target in the same commit, by the columns of the source; `None`
     /// where the rows are added.
     pub replaces: Option<Region>,
+    /// Whether they are rows that came after they were covered: the target must hold none of them.
+    pub late: bool,
     /// What was covered before.
     pub before: Region,
     /// What is covered when all of it is published.
@@ -99,6 +101,7 @@ impl Window {
             after: before.union(&rows)?,
             rows,
             replaces: None,
+            late: false,
             before,
         })
     }

@@ -9,7 +9,9 @@ use super::proof::{hash_query, unequal_to};
 use super::{Outcome, Runner, planning, positions};
 use crate::backend::{Backend, Change, Mode, Publication, Published, Scope, StoredRecord};
 use crate::error::{Error, ErrorKind, Result};
-use crate::offload::{Coverage, Offload, Proof, PublishedChunk, Record, Region, Step, compare};
+use crate::offload::{
+    Coverage, Offload, PredicateType, Proof, PublishedChunk, Record, Region, Step, compare,
+};
 use crate::repository::Repository;
 use crate::schema::PartitionHashes;
 use crate::staging::Manifest;
@@ -162,7 +164,7 @@ async fn publish(
         coverage: Coverage::of(&candidate.mapped.rows)?,
         wanted: Coverage::of(&Region::none())?,
         keys: planning::keys(&candidate.sides, &candidate.mapped.rows),
-        filled_by: None,
+        filled_by: (!candidate.mapped.rows.is_all()).then_some(PredicateType::Predicate),
         rows,
         chunk,
     };

@@ -93,7 +93,7 @@ pub(super) async fn decide(
     notes.extend(offload.allowances().words());
     let change = Change::between(sides.existing.as_ref(), &mapped.definition)
         .map_err(|differences| does_not_fit(offload, &differences))?;
-    let mode = mode(engine, sides, offload, take, &window, &mapped).await?;
+    let mode = mode(engine, sides, offload, &window, &mapped).await?;
     let readings = readings(engine, &query, &sides.tables).await?;
     if sides.tables.len() > 1 {
         notes.push("each source is read at its own snapshot".to_owned());
@@ -138,37 +138,32 @@ async fn mode(
     engine: &SessionContext,
     sides: &Sides,
     offload: &Offload,
-    take: &Take,
     window: &Window,
     mapped: &Mapped,
 ) -> Result<Mode> {
     if anew(offload) && sides.existing.is_some() {
         return Ok(Mode::ReplaceAll);
     }
-    match (take, &window.replaces) {
-        (_, Some(gone)) => Ok(Mode::ReplaceWhere(on_target(
-            offload,
-            gone,
-            &sides.query,
-            mapped,
-        )?)),
-        (Take::Late(_), None) if !window.rows.is_empty() => {
-            let predicate = on_target(offload, &window.rows, &sides.query, mapped)?;
-            match count_in_target(engine, sides, offload, predicate).await? {
-                0 => Ok(Mode::Append),
-                rows => Err(Error::new(
-                    ErrorKind::Conflict,
-                    format!(
-                        "{} holds {rows} rows where {} already: nobody can tell which are late",
-                        offload.target(),
-                        window.rows
-                    ),
-                )
-                .hint("take them anew, in place of those that are there: REPLACE WHERE")),
-            }
-        }
-        _ => Ok(Mode::Append),
+    if let Some(gone) = &window.replaces {
+        let gone = on_target(offload, gone, &sides.query, mapped)?;
+        return Ok(Mode::ReplaceWhere(gone));
     }
+    if window.late && !window.rows.is_empty() {
+        let there = on_target(offload, &window.rows, &sides.query, mapped)?;
+        let rows = count_in_target(engine, sides, offload, there).await?;
+        if rows > 0 {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "{} holds {rows} rows where {} already: nobody can tell which are late",
+                    offload.target(),
+                    window.rows
+                ),
+            )
+            .hint("take them anew, in place of those that are there: REPLACE WHERE"));
+        }
+    }
+    Ok(Mode::Append)
 }
 
 /// The chunks of a window, in their order: a piece each, and what is in none of them.

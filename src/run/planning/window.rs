@@ -312,6 +312,7 @@ impl Planner<'_> {
         let window = Window {
             rows,
             replaces: None,
+            late: true,
             before: self.covered.clone(),
             after: self.covered.clone(),
         };
@@ -334,6 +335,7 @@ impl Planner<'_> {
         }
         let window = Window {
             replaces: Some(rows.clone()),
+            late: false,
             after: self.covered.union(&rows)?,
             before: self.covered.clone(),
             rows,
