@@ -92,14 +92,15 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window of new rows.
+    /// What of the rows that were asked for is not covered.
     ///
     /// # Errors
     /// Those of [`Region::union`].
-    pub fn append(rows: Region, before: Region) -> Result<Self> {
+    pub fn append(asked: &Region, before: Region) -> Result<Self> {
         Ok(Self {
-            after: before.union(&rows)?,
-            rows,
+            // As people asked for it, which is shorter than what was left of it.
+            after: asked.union(&before)?,
+            rows: asked.without(&before)?,
             replaces: None,
             late: false,
             before,

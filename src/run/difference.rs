@@ -112,7 +112,9 @@ impl Runner {
         }
         match self.plan(offload, &Take::New).await {
             Ok(plan) => {
-                changes.rows_expected = plan.rows_expected();
+                if plan.nothing_to_do().is_none() {
+                    changes.rows_expected = plan.rows_expected();
+                }
                 changes.window = Some(match plan.nothing_to_do() {
                     Some(why) => format!("nothing to do: {why}"),
                     None => plan.window.rows.to_string(),

@@ -86,10 +86,10 @@ impl Runner {
             .await?;
         let plan = planning::decide(&self.engine, &sides, offload, take);
         let plan = journal.step(Step::Plan, None, plan).await?;
-        self.tell_plan(journal, &plan);
         if let Some(why) = plan.nothing_to_do() {
             return Ok(Outcome::nothing(journal, &plan, why));
         }
+        self.tell_plan(journal, &plan);
         let held = async { Held::take(repository, &plan, &journal.run) };
         let held = journal.step(Step::Prepare, None, held).await?;
         let mut outcome = Outcome::begun(journal, &plan);

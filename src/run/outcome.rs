@@ -116,7 +116,9 @@ pub enum Against {
 
 impl Against {
     pub(super) fn words(&self, record: &Record) -> String {
-        let source = record.offload.from.as_deref().unwrap_or("its query");
+        let offload = record.offload.validate().ok();
+        let source = offload.as_ref().and_then(Offload::source);
+        let source = source.map_or_else(|| "its query".to_owned(), ToString::to_string);
         match self {
             Self::Source => format!("{source} where {}", record.coverage),
             Self::Slice(rows) => format!("{source} where ({rows}) AND ({})", record.coverage),

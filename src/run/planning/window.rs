@@ -131,7 +131,7 @@ fn in_full(
     }
     Ok(Decision {
         nothing: prior.map(|record| taken(&record.coverage.to_string())),
-        window: Window::append(Region::all(), covered)?,
+        window: Window::append(&Region::all(), covered)?,
         units: Vec::new(),
         filled_by: None,
         notes: Vec::new(),
@@ -179,21 +179,20 @@ impl Planner<'_> {
 
     /// What of these rows is not covered.
     fn asked(&self, asked: Region, mut notes: Vec<String>) -> Result<Decision> {
-        let rows = asked.without(&self.covered)?;
-        let nothing = rows.is_empty().then(|| {
+        let window = Window::append(&asked, self.covered.clone())?;
+        let nothing = window.rows.is_empty().then(|| {
             if asked.is_all() || self.covered.is_all() {
                 taken(&self.covered.to_string())
             } else {
                 format!("{asked} is covered; covered is {}", self.covered)
             }
         });
-        if nothing.is_none() && !self.covered.is_empty() && rows != asked {
+        if nothing.is_none() && !self.covered.is_empty() && window.rows != asked {
             notes.push(format!(
                 "covered already: {}",
                 asked.intersection(&self.covered)?
             ));
         }
-        let window = Window::append(rows, self.covered.clone())?;
         Ok(self.decision(window, nothing, notes))
     }
 
@@ -221,7 +220,7 @@ impl Planner<'_> {
             "it covers {}; name more rows to take, or take all that are left (FULL)",
             self.covered
         );
-        let window = Window::append(Region::none(), self.covered.clone())?;
+        let window = Window::append(&Region::none(), self.covered.clone())?;
         Ok(self.decision(window, Some(nothing), Vec::new()))
     }
 
@@ -242,7 +241,7 @@ impl Planner<'_> {
         let Some((value, inclusive)) = upper else {
             // Nothing bounds an empty source: there is nothing to cover, and the target takes
             // shape.
-            let window = Window::append(left, self.covered.clone())?;
+            let window = Window::append(&left, self.covered.clone())?;
             let nothing = Some("the source has no rows".to_owned());
             return Ok(self.decision(window, nothing, notes));
         };
@@ -267,12 +266,11 @@ impl Planner<'_> {
             name.lt(lit(value))
         };
         let asked = self.conditions.region_of(below)?.union(&left)?;
-        let rows = asked.without(&self.covered)?;
-        let nothing = rows.is_empty().then(|| match self.prior {
+        let window = Window::append(&asked, self.covered.clone())?;
+        let nothing = window.rows.is_empty().then(|| match self.prior {
             Some(_) => format!("{} is covered", self.covered),
             None => "no row lies below the boundary".to_owned(),
         });
-        let window = Window::append(rows, self.covered.clone())?;
         Ok(self.decision(window, nothing, notes))
     }
 
