@@ -79,7 +79,7 @@ fn published(ran: &Ran) -> Vec<u64> {
     let events = ran.events();
     let chunks = events
         .iter()
-        .filter(|event| event["event"] == Value::from("chunk_published"));
+        .filter(|event| event["event"] == "chunk_published");
     chunks
         .map(|event| event["rows"].as_u64().unwrap_or_default())
         .collect()

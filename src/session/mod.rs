@@ -195,7 +195,7 @@ impl Session {
     /// The runs that this repository remembers; with the beginning of an id that run and its steps.
     ///
     /// # Errors
-    /// As [`Repository::history`].
+    /// As [`crate::repository::Repository::history`].
     pub fn history(&self, run: Option<&str>) -> Result<History> {
         self.inner.memory.open()?.history(run)
     }
