@@ -137,7 +137,7 @@ fn closed_periods_are_taken_by_their_boundary() {
     sales.offload(&[&late[..], &[dsl]].concat()).ok();
     sales
         .offload(&[&late[..], &[dsl]].concat())
-        .fails(ErrorKind::Conflict)
+        .tells(ErrorKind::Conflict)
         .says(&["REPLACE"]);
     sales.offload(&["--less-than-value", "2026-04-01"]).ok();
     // A row that changed at the source shows in its slice, and in no other.
@@ -157,11 +157,11 @@ fn closed_periods_are_taken_by_their_boundary() {
     sales.project.goe(&["verify", "lake.pg.sales"]).ok();
     sales
         .offload(&["--partition-names", "sales_04"])
-        .fails(ErrorKind::NotFound);
+        .tells(ErrorKind::NotFound);
     let both = ["--older-than-days", "3", "--partition-names", "sales_03"];
     sales
         .offload(&both)
-        .fails(ErrorKind::Usage)
+        .tells(ErrorKind::Usage)
         .says(&["older-than-days", "partition-names"]);
 }
 

@@ -155,7 +155,7 @@ async fn mode(
             return Err(Error::new(
                 ErrorKind::Conflict,
                 format!(
-                    "{} holds {rows} rows where {} already: nobody can tell which are late",
+                    "{} holds {rows} row(s) where {} already: nobody can tell which are late",
                     offload.target(),
                     window.rows
                 ),
