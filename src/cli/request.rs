@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 
 use super::shape::Shape;
 use super::window::Window;
-use crate::config::{Config, parse_bytes};
+use crate::config::{Config, Defaults, parse_bytes};
 use crate::error::{Error, Result};
 use crate::offload::{Offload, OffloadSpec, PartitionRequest, Take, VerifyLevel};
 use crate::schema::TableName;
@@ -156,7 +156,7 @@ impl Request {
         let configured_level = || defaults.verify.as_deref().map(str::parse).transpose();
         Ok(OffloadSpec {
             name: self.name.clone(),
-            to: self.target(&from, defaults.to.as_deref())?,
+            to: self.target(&from, defaults)?,
             from: Some(from),
             query: None,
             select: self.select.clone(),
@@ -183,20 +183,39 @@ impl Request {
     }
 
     /// The target as written, or the source's own name where targets go by default.
-    fn target(&self, from: &str, default: Option<&str>) -> Result<String> {
+    fn target(&self, from: &str, defaults: &Defaults) -> Result<String> {
+        let default = defaults.to.as_deref();
         if let Some(name) = &self.target_name {
             return owned(name, default, "to");
         }
         match (&self.to, default) {
             (Some(to), default) => Ok(complete(to, default)),
-            (None, Some(_)) => {
-                let table = TableName::parse(from)?.table;
-                Ok(complete(&quoted(&table), default))
-            }
+            (None, Some(to)) => taken_over(&TableName::parse(from)?, to, defaults),
             (None, None) => Err(Error::usage("An offload needs a target")
                 .hint("add --to CONNECTION.SCHEMA.TABLE, or set [defaults] to in goe.toml")),
         }
     }
+}
+
+/// The target that a source has by default: its own table's name, and its schema's too where the
+/// default names a connection alone. Names that are written out stay as they are written.
+fn taken_over(source: &TableName, to: &str, defaults: &Defaults) -> Result<String> {
+    let case = |name: &str| quoted(&defaults.letter_case.apply(name));
+    let table = case(&source.table);
+    let within = complete(&table, Some(to));
+    if TableName::parse(&within).is_ok() {
+        return Ok(within);
+    }
+    let prefix = defaults.schema_prefix.as_deref().unwrap_or_default();
+    let schema = case(&format!("{prefix}{}", source.schema));
+    let full = complete(&format!("{schema}.{table}"), Some(to));
+    if TableName::parse(&full).is_ok() {
+        return Ok(full);
+    }
+    Err(
+        Error::usage(format!("[defaults] to = \"{to}\" names no place for tables"))
+            .hint("write CONNECTION, or CONNECTION.SCHEMA"),
+    )
 }
 
 /// `OWNER.TABLE` in the connection that a default names.
@@ -302,6 +321,7 @@ fn shell_word(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::LetterCase;
 
     #[test]
     fn lists_are_cut_at_their_own_commas() {
@@ -342,6 +362,30 @@ mod tests {
         for (name, default, full) in table {
             assert_eq!(complete(name, default), full);
         }
+    }
+
+    #[test]
+    fn a_target_takes_its_names_over() {
+        let source = TableName::new("ora", "SH", "Sales.Old");
+        let defaults = |prefix: &str, letter_case| Defaults {
+            schema_prefix: (!prefix.is_empty()).then(|| prefix.to_owned()),
+            letter_case,
+            ..Defaults::default()
+        };
+        let table = [
+            ("lake.dw", "", LetterCase::Keep, ["lake", "dw", "Sales.Old"]),
+            ("lake.dw", "hq_", LetterCase::Lower, ["lake", "dw", "sales.old"]),
+            ("lake", "", LetterCase::Keep, ["lake", "SH", "Sales.Old"]),
+            ("lake", "hq_", LetterCase::Lower, ["lake", "hq_sh", "sales.old"]),
+            ("lake", "hq_", LetterCase::Upper, ["lake", "HQ_SH", "SALES.OLD"]),
+            ("delta:l#dw", "", LetterCase::Lower, ["delta:l", "dw", "sales.old"]),
+        ];
+        for (to, prefix, case, [connection, schema, name]) in table {
+            let found = taken_over(&source, to, &defaults(prefix, case)).unwrap();
+            let expected = TableName::new(connection, schema, name);
+            assert_eq!(TableName::parse(&found).unwrap(), expected, "{to}");
+        }
+        assert!(taken_over(&source, "a.b.c", &Defaults::default()).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, Definition, Value, parse_bytes};
+use super::{Config, Definition, LetterCase, Value, parse_bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::nearest;
 
@@ -67,7 +67,15 @@ impl Reader<'_> {
     }
 
     fn defaults(&self, item: &Item<'_>, config: &mut Config) -> Result<()> {
-        const KNOWN: &[&str] = &["from", "to", "parallel", "verify", "memory"];
+        const KNOWN: &[&str] = &[
+            "from",
+            "to",
+            "schema_prefix",
+            "letter_case",
+            "parallel",
+            "verify",
+            "memory",
+        ];
         let defaults = &mut config.defaults;
         for (key, item) in self.table(item, "defaults")? {
             let name = key.get_ref().as_ref();
@@ -76,6 +84,14 @@ impl Reader<'_> {
                 "from" => defaults.from = Some(text),
                 "to" => defaults.to = Some(text),
                 "verify" => defaults.verify = Some(text),
+                "schema_prefix" => defaults.schema_prefix = Some(text),
+                "letter_case" => {
+                    let wrong = || {
+                        self.wrong(item.span(), &format!("\"{text}\" is no letter case"))
+                            .hint(format!("it is one of {}", LetterCase::WORDS.join(", ")))
+                    };
+                    defaults.letter_case = LetterCase::from_word(&text).ok_or_else(wrong)?;
+                }
                 "memory" => {
                     let bytes = parse_bytes(&text);
                     defaults.memory =

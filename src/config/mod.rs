@@ -10,7 +10,9 @@
 //!
 //! [defaults]
 //! from = "shop.main"                   # what a short name of a source means
-//! to = "lake.tpch"                     # and of a target
+//! to = "lake.tpch"                     # and of a target; "lake" alone keeps the source's schema
+//! schema_prefix = "hq_"                # before that schema's name
+//! letter_case = "lower"                # of the names that come from the source: lower, upper, keep
 //! parallel = 4
 //! verify = "checksum"
 //! memory = "512MB"
@@ -64,12 +66,54 @@ pub struct Defaults {
     pub from: Option<String>,
     /// The same for a target.
     pub to: Option<String>,
+    /// What stands before a schema's name that a target takes from its source.
+    pub schema_prefix: Option<String>,
+    /// The letter case of names that a target takes from its source.
+    pub letter_case: LetterCase,
     /// How many workers.
     pub parallel: Option<usize>,
     /// How much is proved: `count`, `aggregates` or `checksum`.
     pub verify: Option<String>,
     /// Bytes that an offload may use.
     pub memory: Option<u64>,
+}
+
+/// The letter case of a name that comes from another system.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LetterCase {
+    /// As it is there.
+    #[default]
+    Keep,
+    /// In small letters.
+    Lower,
+    /// In capitals.
+    Upper,
+}
+
+impl LetterCase {
+    /// The words for them.
+    pub const WORDS: [&str; 3] = ["keep", "lower", "upper"];
+
+    /// The case that a word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "keep" => Some(Self::Keep),
+            "lower" => Some(Self::Lower),
+            "upper" => Some(Self::Upper),
+            _ => None,
+        }
+    }
+
+    /// A name in this case.
+    #[must_use]
+    pub fn apply(self, name: &str) -> String {
+        match self {
+            Self::Keep => name.to_owned(),
+            Self::Lower => name.to_lowercase(),
+            Self::Upper => name.to_uppercase(),
+        }
+    }
 }
 
 /// A connection as it was written, secrets not yet looked up.

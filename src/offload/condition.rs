@@ -20,6 +20,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::literals::timestamps_in_microseconds;
 use super::names::name_columns;
 use super::region::Region;
 use crate::error::{Error, Result};
@@ -127,6 +128,7 @@ impl Conditions {
                     .hint("leave AS out"),
             );
         }
+        timestamps_in_microseconds(&mut parsed.expr);
         name_columns(&mut parsed.expr, &self.names);
         let expr = self
             .state

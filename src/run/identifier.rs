@@ -1,5 +1,5 @@
-//! Names in statements: written without quotes they mean a column exactly, or else the only one
-//! that differs in case alone.
+//! Statements as people mean them: a name without quotes is a column exactly, or else the only one
+//! that differs in case alone, and a timestamp has the digits that it shows.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 
 use crate::error::Result;
-use crate::offload::name_columns;
 use crate::offload::statement::refuse_chains;
+use crate::offload::{name_columns, timestamps_in_microseconds};
 
 /// Plans a statement. Column names are taken as they are meant where they are not there as they
 /// are written: most statements ask each system once only.
@@ -22,6 +22,9 @@ pub(crate) async fn plan_statement(
     let state = engine.state();
     let dialect = state.config().options().sql_parser.dialect;
     let mut parsed = state.sql_to_statement(statement, &dialect)?;
+    if let Statement::Statement(inner) = &mut parsed {
+        timestamps_in_microseconds(inner);
+    }
     let failed = match state.statement_to_plan(parsed.clone()).await {
         Ok(plan) => return Ok(plan),
         // What a system says is no matter of names, and it is not asked twice.

@@ -17,6 +17,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::catalog::ConnectionCatalogs;
+use super::in_list::DisjointLists;
 use crate::error::{Error, Result};
 use crate::frontend::OpenOptions;
 use crate::staging::StagePlanner;
@@ -96,6 +97,7 @@ pub(super) fn build(
         .with_default_features()
         .with_catalog_list(Arc::new(catalogs))
         .with_query_planner(Arc::new(StagingQueryPlanner))
+        .with_analyzer_rule(Arc::new(DisjointLists))
         .build();
     Ok(SessionContext::new_with_state(state))
 }

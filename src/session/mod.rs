@@ -6,6 +6,7 @@
 mod catalog;
 mod engine;
 mod execute;
+mod in_list;
 mod knowledge;
 mod memory;
 mod preview;

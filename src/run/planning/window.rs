@@ -12,7 +12,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
 
-use super::Sides;
+use super::{Sides, plan_statement};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{Aggregate, AggregateFunction, ReadRequest, Source};
 use crate::offload::{
@@ -552,11 +552,14 @@ async fn constant(engine: &SessionContext, text: &str, column: &Column) -> Resul
         .context("because", why)
         .hint(format!("give a constant of type {}", column.canonical))
     };
-    let frame = engine
-        .sql(&format!("SELECT {text} AS boundary"))
+    let query = format!("SELECT {text} AS boundary");
+    let plan = plan_statement(engine, &query)
         .await
-        .map_err(|error| wrong(Error::from(error).message().to_owned()))?;
-    let rows = frame.collect().await?;
+        .map_err(|error| wrong(error.message().to_owned()))?;
+    if plan.schema().fields().len() != 1 {
+        return Err(wrong("it is more than one value".to_owned()));
+    }
+    let rows = engine.execute_logical_plan(plan).await?.collect().await?;
     let value = first_value(&rows)?;
     let to = column.canonical.to_arrow();
     let cast = value
