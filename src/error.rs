@@ -150,6 +150,7 @@ struct Inner {
     context: Vec<(&'static str, String)>,
     hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    temporary: bool,
 }
 
 impl Error {
@@ -162,6 +163,7 @@ impl Error {
                 context: Vec::new(),
                 hint: None,
                 source: None,
+                temporary: false,
             }),
         }
     }
@@ -213,6 +215,19 @@ impl Error {
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.inner.source = Some(source.into());
         self
+    }
+
+    /// The same error, which may pass by itself: a connection was lost, a server starts again.
+    #[must_use]
+    pub fn temporary(mut self) -> Self {
+        self.inner.temporary = true;
+        self
+    }
+
+    /// Whether the same work may go well a little later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.inner.temporary
     }
 
     /// What a caller can act on.

@@ -10,6 +10,7 @@ mod independent;
 mod lake;
 mod offload;
 mod partitions;
+mod patience;
 mod predicates;
 mod project;
 mod random;

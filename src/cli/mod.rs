@@ -14,6 +14,7 @@ mod file;
 mod fit;
 mod help;
 mod history;
+mod limits;
 mod offload;
 mod plan;
 mod preview;

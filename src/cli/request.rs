@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
+use super::limits::Limits;
 use super::shape::Shape;
 use super::window::Window;
 use crate::config::{Config, Defaults, parse_bytes};
@@ -68,6 +69,8 @@ pub(super) struct Request {
     /// A name to find the runs by; the target's by default
     #[arg(long, value_hint = ValueHint::Other)]
     name: Option<String>,
+    #[command(flatten)]
+    limits: Limits,
     #[command(flatten)]
     window: Window,
     #[command(flatten)]
@@ -154,7 +157,7 @@ impl Request {
         let chunks = self.window.request()?;
         let from = self.source(config)?;
         let configured_level = || defaults.verify.as_deref().map(str::parse).transpose();
-        Ok(OffloadSpec {
+        let spec = OffloadSpec {
             name: self.name.clone(),
             to: self.target(&from, defaults)?,
             from: Some(from),
@@ -179,7 +182,8 @@ impl Request {
             reset: self.reset,
             reuse: self.reuse,
             ..self.shape.spec()?
-        })
+        };
+        Ok(self.limits.on(spec, defaults))
     }
 
     /// The target as written, or the source's own name where targets go by default.

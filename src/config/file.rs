@@ -75,6 +75,8 @@ impl Reader<'_> {
             "parallel",
             "verify",
             "memory",
+            "max_rate",
+            "retry_seconds",
         ];
         let defaults = &mut config.defaults;
         for (key, item) in self.table(item, "defaults")? {
@@ -92,10 +94,11 @@ impl Reader<'_> {
                     };
                     defaults.letter_case = LetterCase::from_word(&text).ok_or_else(wrong)?;
                 }
-                "memory" => {
-                    let bytes = parse_bytes(&text);
-                    defaults.memory =
-                        Some(bytes.map_err(|error| self.wrong(item.span(), error.message()))?);
+                "memory" => defaults.memory = Some(self.size(item, &text)?),
+                "max_rate" => defaults.max_rate = Some(self.size(item, &text)?),
+                "retry_seconds" => {
+                    let wrong = |_| self.wrong(item.span(), "\"retry_seconds\" is no number");
+                    defaults.retry_seconds = Some(text.parse().map_err(wrong)?);
                 }
                 "parallel" => {
                     let count = text.parse().ok().filter(|count| *count > 0);
@@ -117,6 +120,10 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+
+    fn size(&self, item: &Item<'_>, text: &str) -> Result<u64> {
+        parse_bytes(text).map_err(|error| self.wrong(item.span(), error.message()))
     }
 
     fn table<'i, 't>(&self, item: &'i Item<'t>, name: &str) -> Result<&'i DeTable<'t>> {

@@ -16,6 +16,8 @@
 //! parallel = 4
 //! verify = "checksum"
 //! memory = "512MB"
+//! max_rate = "50MB"                    # rows read in a second, at most
+//! retry_seconds = 300                  # how long temporary failures are tried again
 //!
 //! [repository]
 //! path = "goe.db"
@@ -76,6 +78,10 @@ pub struct Defaults {
     pub verify: Option<String>,
     /// Bytes that an offload may use.
     pub memory: Option<u64>,
+    /// Bytes of rows that an offload reads in a second at most.
+    pub max_rate: Option<u64>,
+    /// For how many seconds temporary failures are tried again.
+    pub retry_seconds: Option<u64>,
 }
 
 /// The letter case of a name that comes from another system.

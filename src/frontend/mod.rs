@@ -7,6 +7,7 @@ mod dialect;
 mod partition;
 mod pushdown;
 mod query;
+mod rate;
 mod scan;
 mod split;
 mod table;
@@ -29,6 +30,7 @@ pub use pushdown::{Pushed, translate};
 pub use query::{
     Aggregate, AggregateFunction, BatchLimits, ReadRequest, Select, request_schema, select_sql,
 };
+pub use rate::RateLimit;
 pub use scan::FrontendScan;
 pub use split::{Split, Splits};
 pub use table::{FrontendTable, frontend_table, pin};

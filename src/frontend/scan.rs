@@ -19,8 +19,8 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
 use super::{
-    Aggregate, AggregateFunction, BatchLimits, Dialect, Pushed, ReadRequest, Select, Snapshot,
-    Source, Split, Splits, request_schema, select_sql,
+    Aggregate, AggregateFunction, BatchLimits, Dialect, Pushed, RateLimit, ReadRequest, Select,
+    Snapshot, Source, Split, Splits, request_schema, select_sql,
 };
 use crate::error::{Error, Result};
 
@@ -257,7 +257,7 @@ impl ExecutionPlan for FrontendScan {
     fn execute(
         &self,
         partition: usize,
-        _: Arc<TaskContext>,
+        context: Arc<TaskContext>,
     ) -> PlanResult<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let splits = futures::stream::try_unfold(
@@ -273,6 +273,16 @@ impl ExecutionPlan for FrontendScan {
             .inspect_ok(move |batch| {
                 metrics.record_output(batch.num_rows());
             });
+        let limit = context.session_config().get_extension::<RateLimit>();
+        let batches = batches.and_then(move |batch| {
+            let limit = limit.clone();
+            async move {
+                if let Some(limit) = limit {
+                    limit.spend(batch.get_array_memory_size()).await;
+                }
+                Ok(batch)
+            }
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             self.spec.schema(),
             batches.boxed(),

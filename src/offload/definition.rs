@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,19 @@ pub struct OffloadSpec {
     /// The most source partitions in one chunk, 1 to 1000; 100 if none are given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk_count: Option<u16>,
+    /// The source's column of whole numbers or times by which a run is cut into chunks, each read
+    /// from a snapshot of its own; without it only the source's own partitions are chunks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_by: Option<String>,
+    /// The most seconds that a chunk is read from one snapshot; one that takes longer is cut in two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_snapshot_seconds: Option<u64>,
+    /// The most bytes of rows that are read in a second, all workers together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<u64>,
+    /// For how many seconds temporary failures are tried again; 300 if none are given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_seconds: Option<u64>,
     /// Whether everything in the target is replaced by this run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reset: bool,
@@ -98,6 +112,9 @@ pub struct OffloadSpec {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reuse: bool,
 }
+
+/// For how many seconds temporary failures are tried again where nobody says.
+const RETRY_SECONDS: u64 = 300;
 
 /// How both sides are proved equal before anyone sees the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -169,6 +186,15 @@ impl OffloadSpec {
         if self.parallel == Some(0) {
             return Err(Error::usage("An offload needs at least one worker")
                 .hint("leave --parallel out, or give 1 or more"));
+        }
+        for (option, given) in [
+            ("--max-snapshot-seconds", self.max_snapshot_seconds),
+            ("--max-rate", self.max_rate),
+        ] {
+            if given == Some(0) {
+                return Err(Error::usage(format!("{option} 0 would read nothing"))
+                    .hint(format!("leave {option} out, or give 1 or more")));
+            }
         }
         match self.transport.as_deref() {
             None | Some("native") => {}
@@ -312,6 +338,18 @@ impl Offload {
     pub fn memory(&self) -> usize {
         let asked = self.spec.memory.unwrap_or(256 << 20);
         usize::try_from(asked).unwrap_or(usize::MAX)
+    }
+
+    /// For how long temporary failures are tried again.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.spec.retry_seconds.unwrap_or(RETRY_SECONDS))
+    }
+
+    /// For how long a chunk is read from one snapshot, if that is bounded.
+    #[must_use]
+    pub fn snapshot_age(&self) -> Option<Duration> {
+        self.spec.max_snapshot_seconds.map(Duration::from_secs)
     }
 
     /// A text that stays the same as long as what the target means does: a record with another

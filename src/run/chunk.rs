@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use datafusion::logical_expr::{LogicalPlan, lit};
@@ -10,7 +11,7 @@ use super::journal::Journal;
 use super::lock::Held;
 use super::verify::stored_proof;
 use super::{Event, Runner, positions, proof};
-use crate::backend::{Backend, Mode, Publication, Published, StoredRecord, TargetColumn};
+use crate::backend::{Backend, Change, Mode, Publication, Published, StoredRecord, TargetColumn};
 use crate::error::{Error, Result};
 use crate::frontend::{Snapshot, pin};
 use crate::offload::{
@@ -35,6 +36,10 @@ pub(super) struct ChunkRun<'a> {
     pub(super) chunk: &'a PlannedChunk,
     /// From 1.
     pub(super) number: u32,
+    /// How many come after it, as far as is known.
+    pub(super) following: u32,
+    /// Whether nothing of the run is published yet.
+    pub(super) first: bool,
     /// The record that stands in the target before it.
     pub(super) before: Option<StoredRecord>,
     /// What is covered once it is published.
@@ -56,31 +61,67 @@ struct Opened {
     snapshots: Vec<Arc<dyn Snapshot>>,
 }
 
+/// Rows that are staged, loaded and proved.
+struct Proved {
+    opened: Opened,
+    manifest: Manifest,
+    proof: String,
+}
+
 impl ChunkRun<'_> {
-    /// Stage, Load, Verify, Publish.
-    pub(super) async fn run(self) -> Result<Done> {
-        let number = Some(self.number);
-        let (journal, definition) = (self.journal, &self.plan.definition);
-        let staged = journal.step(Step::Stage, number, self.open_and_stage());
-        let (opened, manifest) = staged.await?;
-        let load = self.backend.load(definition, &manifest);
-        journal.step(Step::Load, number, load).await?;
-        let proof = journal.step(Step::Verify, number, self.prove(&manifest, &opened));
-        let proof = proof.await?;
-        let publish = self.publish(&manifest, &opened);
-        let publish = journal.whole_step(Step::Publish, number, publish);
+    /// Stage, Load, Verify, Publish; `None` when reading took longer than a snapshot may be held.
+    ///
+    /// What fails temporarily before the publish is done again from a new snapshot: that of a lost
+    /// connection is gone. A publish is done again as it is; the second time changes nothing.
+    pub(super) async fn run(self) -> Result<Option<Done>> {
+        let journal = self.journal;
+        let patience = self.plan.offload().patience();
+        let attempts = AtomicU32::new(0);
+        let prove = || self.stage_and_prove(attempts.fetch_add(1, Ordering::Relaxed));
+        let proved = journal.patiently(self.number, patience, prove).await?;
+        let Some(Proved {
+            opened,
+            manifest,
+            proof,
+        }) = proved
+        else {
+            return Ok(None);
+        };
+        let publish = || {
+            let publish = self.publish(&manifest, &opened);
+            journal.whole_step(Step::Publish, Some(self.number), publish)
+        };
+        let publish = journal.patiently_whole(self.number, patience, publish);
         let (published, record) = publish.await?;
         let window = self.chunk.rows.to_string();
         journal.chunk(self.number, &window, &manifest, &published, &proof);
-        Ok(Done {
+        Ok(Some(Done {
             manifest,
             published,
             proof,
             record,
-        })
+        }))
     }
 
-    async fn open_and_stage(&self) -> Result<(Opened, Manifest)> {
+    async fn stage_and_prove(&self, attempt: u32) -> Result<Option<Proved>> {
+        let number = Some(self.number);
+        let (journal, definition) = (self.journal, &self.plan.definition);
+        let staged = journal.step(Step::Stage, number, self.open_and_stage(attempt));
+        let Some((opened, manifest)) = staged.await? else {
+            return Ok(None);
+        };
+        let load = self.backend.load(definition, &manifest);
+        journal.step(Step::Load, number, load).await?;
+        let proof = journal.step(Step::Verify, number, self.prove(&manifest, &opened));
+        let proof = proof.await?;
+        Ok(Some(Proved {
+            opened,
+            manifest,
+            proof,
+        }))
+    }
+
+    async fn open_and_stage(&self, attempt: u32) -> Result<Option<(Opened, Manifest)>> {
         let mut rows = self.chunk.query.clone();
         let mut snapshots = Vec::new();
         for source in &self.plan.sources {
@@ -88,17 +129,27 @@ impl ChunkRun<'_> {
             rows = pin(rows, source, &snapshot)?;
             snapshots.push(snapshot);
         }
-        let manifest = self.stage(rows.clone()).await?;
-        Ok((Opened { rows, snapshots }, manifest))
+        let staged = self.stage(rows.clone(), attempt);
+        let manifest = match self.plan.offload().snapshot_age() {
+            // What replaces rows does so in one commit: it can't be cut.
+            Some(age) if self.plan.window.replaces.is_none() => {
+                match tokio::time::timeout(age, staged).await {
+                    Ok(manifest) => manifest?,
+                    Err(_) => return Ok(None),
+                }
+            }
+            _ => staged.await?,
+        };
+        Ok(Some((Opened { rows, snapshots }, manifest)))
     }
 
     /// Stages the rows, telling how far it is.
-    async fn stage(&self, rows: LogicalPlan) -> Result<Manifest> {
+    async fn stage(&self, rows: LogicalPlan, attempt: u32) -> Result<Manifest> {
         let (plan, facts) = (self.plan, self.backend.facts());
         let name = &plan.definition.name;
         let progress = Arc::new(StageProgress::default());
         let spec = StageSpec {
-            manifest: format!("{}-{:04}", self.journal.run, self.number),
+            manifest: self.manifest_id(attempt),
             place: self.backend.staging(&name.schema, &name.table)?,
             schema: plan.definition.schema(),
             partition_columns: positions(&plan.definition, &plan.definition.partition_columns),
@@ -120,7 +171,7 @@ impl ChunkRun<'_> {
             self.journal.tell(&Event::Progress {
                 run: self.journal.run.clone(),
                 chunk: self.number,
-                chunks: plan.chunk_count(),
+                chunks: self.number + self.following,
                 rows: progress.rows(),
                 rows_expected: plan.rows_expected(),
                 bytes: progress.bytes(),
@@ -128,6 +179,15 @@ impl ChunkRun<'_> {
             if let Some(manifest) = done {
                 return manifest;
             }
+        }
+    }
+
+    /// The files of an attempt that failed are never those of another one.
+    fn manifest_id(&self, attempt: u32) -> String {
+        let id = format!("{}-{:04}", self.journal.run, self.number);
+        match attempt {
+            0 => id,
+            again => format!("{id}r{again}"),
         }
     }
 
@@ -173,10 +233,10 @@ impl ChunkRun<'_> {
             .backend
             .publish(&Publication {
                 target: self.plan.definition.clone(),
-                change: if self.number == 1 {
+                change: if self.first {
                     self.plan.change.clone()
                 } else {
-                    crate::backend::Change::None
+                    Change::None
                 },
                 manifest: manifest.clone(),
                 mode: self.mode(),
@@ -194,7 +254,7 @@ impl ChunkRun<'_> {
     /// A run that replaces everything does so with its first chunk; the others add to it.
     fn mode(&self) -> Mode {
         match &self.plan.mode {
-            Mode::ReplaceAll if self.number > 1 => Mode::Append,
+            Mode::ReplaceAll if !self.first => Mode::Append,
             mode => mode.clone(),
         }
     }
@@ -259,8 +319,7 @@ impl ChunkRun<'_> {
             (_, Some(record)) => Record::read(&record.body)?.rows,
         };
         let removed: u64 = gone.values().map(|hashes| hashes.rows).sum();
-        let last = self.number == self.plan.chunk_count();
-        let wanted = if last {
+        let wanted = if self.following == 0 {
             Region::none()
         } else {
             self.plan.window.after.clone()

@@ -73,6 +73,19 @@ pub enum Event {
         /// In words.
         text: String,
     },
+    /// A temporary failure; the chunk's work is done again from its stage, or its publish.
+    Retrying {
+        /// The run.
+        run: String,
+        /// The chunk, from 1.
+        chunk: u32,
+        /// The attempt that comes, from 2.
+        attempt: u32,
+        /// How long it waits first.
+        wait_millis: u64,
+        /// What failed, without a cell's value.
+        error: String,
+    },
     /// A chunk is visible.
     ChunkPublished {
         /// The run.

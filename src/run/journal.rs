@@ -20,7 +20,7 @@ pub(super) struct Journal {
     pub(super) run: String,
     repository: Arc<Repository>,
     watcher: Arc<dyn Watcher>,
-    interrupt: Interrupt,
+    pub(super) interrupt: Interrupt,
     began: Instant,
     steps: AtomicU32,
     events: Mutex<Events>,
@@ -219,7 +219,7 @@ impl Journal {
 }
 
 /// The kind alone where the message shows a value: no cell value goes into a log.
-fn told(error: &Error) -> String {
+pub(super) fn told(error: &Error) -> String {
     match error.kind() {
         ErrorKind::Data | ErrorKind::TypeLoss => error.kind().describe().to_owned(),
         _ => error.message().to_owned(),

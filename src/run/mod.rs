@@ -12,8 +12,10 @@ mod lock;
 mod outcome;
 mod planning;
 mod proof;
+mod retry;
 mod verify;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
@@ -26,9 +28,9 @@ pub use interrupt::{Interrupt, Trigger};
 pub use outcome::{Against, Outcome, Verification};
 
 use crate::backend::TargetDefinition;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frontend::FrontendScan;
-use crate::offload::{Offload, Plan, Region, Step, Take};
+use crate::offload::{Offload, Plan, PlannedChunk, Region, Step, Take};
 use crate::repository::Repository;
 use crate::systems::Connections;
 use chunk::ChunkRun;
@@ -95,8 +97,11 @@ impl Runner {
         let mut outcome = Outcome::begun(journal, &plan);
         let mut before = plan.stored_record().cloned();
         let mut taken = Region::none();
-        for (number, chunk) in (1..).zip(&plan.chunks) {
-            taken = taken.union(&chunk.rows)?;
+        let mut waiting: VecDeque<PlannedChunk> = plan.chunks.iter().cloned().collect();
+        let mut number = 0;
+        while let Some(chunk) = waiting.pop_front() {
+            number += 1;
+            let with_it = taken.union(&chunk.rows)?;
             let run = ChunkRun {
                 runner: self,
                 journal,
@@ -104,18 +109,30 @@ impl Runner {
                 backend: sides.backend.as_ref(),
                 plan: &plan,
                 held: &held,
-                chunk,
+                chunk: &chunk,
                 number,
-                before,
-                covered: if number == plan.chunk_count() {
+                following: u32::try_from(waiting.len()).unwrap_or(u32::MAX),
+                first: outcome.chunks == 0,
+                before: before.clone(),
+                covered: if waiting.is_empty() {
                     plan.window.after.clone()
                 } else {
-                    plan.window.after_some(&taken)?
+                    plan.window.after_some(&with_it)?
                 },
             };
-            let done = run.run().await?;
-            outcome.add(&done);
-            before = Some(done.record);
+            if let Some(done) = run.run().await? {
+                outcome.add(&done);
+                before = Some(done.record);
+                taken = with_it;
+                continue;
+            }
+            let halves = planning::halve(&self.engine, &sides, offload, &chunk).await?;
+            let [lower, upper] = halves.ok_or_else(|| outlived(offload, &chunk))?;
+            journal.note(format!(
+                "chunk {number} took longer than a snapshot may be held; it is cut in two"
+            ));
+            waiting.push_front(upper);
+            waiting.push_front(lower);
         }
         for changed in plan.changed_values()? {
             journal.note(changed);
@@ -157,6 +174,17 @@ impl Runner {
             .and_then(|plan| plan.downcast_ref::<FrontendScan>());
         Ok(scan.and_then(FrontendScan::filter))
     }
+}
+
+/// A chunk that can't be cut took longer than its snapshot may be held.
+fn outlived(offload: &Offload, chunk: &PlannedChunk) -> Error {
+    Error::unsupported(format!(
+        "The rows of {} where {} can't be read from a snapshot of {} s, and not be cut smaller",
+        offload.source().map_or_else(|| "the query".to_owned(), ToString::to_string),
+        chunk.rows,
+        offload.snapshot_age().unwrap_or_default().as_secs()
+    ))
+    .hint("raise --max-snapshot-seconds, or name a column to cut by with --chunk-by")
 }
 
 fn positions(definition: &TargetDefinition, names: &[String]) -> Vec<usize> {

@@ -19,7 +19,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use super::catalog::ConnectionCatalogs;
 use super::in_list::DisjointLists;
 use crate::error::{Error, Result};
-use crate::frontend::OpenOptions;
+use crate::frontend::{OpenOptions, RateLimit};
 use crate::staging::StagePlanner;
 use crate::systems::Connections;
 
@@ -36,6 +36,8 @@ pub(super) struct Limits {
     pub(super) workers: usize,
     /// Bytes that sorts, joins and aggregates may hold.
     pub(super) memory: usize,
+    /// Bytes of rows that scans may read in a second.
+    pub(super) rate: Option<u64>,
 }
 
 impl Default for Limits {
@@ -44,6 +46,7 @@ impl Default for Limits {
         Self {
             workers: cores.min(4),
             memory: 512 << 20,
+            rate: None,
         }
     }
 }
@@ -72,7 +75,7 @@ pub(super) fn build(
 ) -> Result<SessionContext> {
     let workers = limits.workers.max(1);
     let memory = limits.memory.max(workers * WORKER_BYTES);
-    let config = SessionConfig::new()
+    let mut config = SessionConfig::new()
         // What a worker's sort keeps back to merge what it spilled.
         .with_sort_spill_reservation_bytes((memory / workers / 4).min(MERGE_BYTES))
         .with_option_extension(GoeOptions::default())
@@ -86,6 +89,9 @@ pub(super) fn build(
         )
         // A worker is a connection: rows are not dealt out again after it.
         .with_round_robin_repartition(false);
+    if let Some(rate) = limits.rate {
+        config = config.with_extension(Arc::new(RateLimit::new(rate)));
+    }
     let pool = Arc::new(FairSpillPool::new(memory));
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(pool)

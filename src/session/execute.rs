@@ -262,6 +262,8 @@ impl Session {
         let spec = OffloadSpec {
             parallel: spec.parallel.or(set.parallel).or(defaults.parallel),
             memory: spec.memory.or(memory).or(defaults.memory),
+            max_rate: spec.max_rate.or(defaults.max_rate),
+            retry_seconds: spec.retry_seconds.or(defaults.retry_seconds),
             verify: match spec.verify {
                 Some(level) => Some(level),
                 None => level.map(|level| level.parse()).transpose()?,

@@ -230,6 +230,7 @@ impl Session {
         let limits = engine::Limits {
             workers: offload.parallel(),
             memory: offload.memory() / 2,
+            rate: offload.spec().max_rate,
         };
         let engine = engine::build(&connections, options, &limits)?;
         Ok(Runner {

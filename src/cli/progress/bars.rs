@@ -65,6 +65,13 @@ impl Bars {
                 }
             }
             Event::Note { text, .. } => self.remark(&format!("note: {text}")),
+            Event::Retrying {
+                chunk,
+                attempt,
+                wait_millis,
+                error,
+                ..
+            } => self.remark(&super::retrying(*chunk, *attempt, *wait_millis, error)),
             Event::StepStarted { run, .. }
             | Event::StepFinished { run, .. }
             | Event::Planned { run, .. }

@@ -106,6 +106,13 @@ fn describe(event: &Event, elapsed: Duration) -> Option<String> {
             format!("  chunk {chunk} is visible: {rows}, {version}")
         }
         Event::Note { text, .. } => format!("  note: {text}"),
+        Event::Retrying {
+            chunk,
+            attempt,
+            wait_millis,
+            error,
+            ..
+        } => super::retrying(*chunk, *attempt, *wait_millis, error),
         Event::StepStarted { .. } | Event::RunFinished { .. } => return None,
     })
 }

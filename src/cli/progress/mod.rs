@@ -90,6 +90,12 @@ pub(super) fn fire_when_stopped(
     })
 }
 
+/// A failure that passes, in one line.
+fn retrying(chunk: u32, attempt: u32, wait_millis: u64, error: &str) -> String {
+    let wait = super::figures::duration(wait_millis);
+    format!("  chunk {chunk} failed: {error}; attempt {attempt} in {wait}")
+}
+
 /// The most memory that this process has held, in bytes, where the system tells.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

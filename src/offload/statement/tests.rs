@@ -332,6 +332,12 @@ prop_compose! {
         incremental in prop::option::of(("[a-z]{1,5}", prop::option::of(Just("now() - INTERVAL '1' DAY")))),
         parallel in prop::option::of(1_usize..64),
         memory in prop::option::of(1_u64..1 << 40),
+        limits in (
+            prop::option::of(1_u64..1 << 40),
+            prop::option::of(1_u64..1 << 20),
+            prop::option::of(0_u64..1 << 20),
+            prop::option::of("[a-z]{1,5}"),
+        ),
         reset in any::<bool>(),
         read_as in prop::collection::btree_map(a_name(), "[ -~]{0,6}", 0..3),
         query in prop::sample::select(vec![
@@ -351,6 +357,10 @@ prop_compose! {
             until: until.flatten().map(str::to_owned),
             parallel,
             memory,
+            max_rate: limits.0,
+            max_snapshot_seconds: limits.1,
+            retry_seconds: limits.2,
+            chunk_by: limits.3,
             reset,
             read_as,
             query: Some(query.to_owned()),

@@ -1,5 +1,6 @@
 //! From an offload to its plan: what both systems say, and what follows from it.
 
+mod cut;
 mod reading;
 mod window;
 
@@ -18,6 +19,7 @@ use crate::offload::{
     Mapped, Offload, PartitionBy, Plan, PlannedChunk, Reading, Record, Region, Take, Window,
     check_casts, map_columns,
 };
+pub(super) use cut::halve;
 pub(super) use reading::collect_scans;
 use reading::{asks_source, readings};
 use window::{Decision, Piece, count_in_target, on_target};
@@ -84,11 +86,16 @@ pub(super) async fn decide(
     let continued = prior.as_ref().filter(|_| !anew(offload));
     let Decision {
         window,
-        units,
+        mut units,
         filled_by,
         nothing,
         mut notes,
     } = window::decide(engine, sides, offload, take, continued).await?;
+    if let Some(by) = offload.spec().chunk_by.as_ref().filter(|_| nothing.is_none()) {
+        let (pieces, note) = cut::pieces(engine, sides, offload, by).await?;
+        units = pieces;
+        notes.push(note);
+    }
     let (query, mapped) = project(sides, offload, &window.rows, Columns::OfTarget)?;
     notes.extend(offload.allowances().words());
     let change = Change::between(sides.existing.as_ref(), &mapped.definition)
@@ -177,14 +184,7 @@ fn chunks(
     let mut planned = Vec::new();
     let mut rest = window.rows.clone();
     let mut plan = |name: Option<String>, rows: Region| -> Result<()> {
-        let (query, _) = project(sides, offload, &rows, Columns::OfTarget)?;
-        let asks_source = asks_source(engine, &query, &sides.tables)?;
-        planned.push(PlannedChunk {
-            name,
-            rows,
-            query,
-            asks_source,
-        });
+        planned.push(planned_chunk(engine, sides, offload, name, rows)?);
         Ok(())
     };
     // What is replaced goes and comes in one commit.
@@ -199,6 +199,24 @@ fn chunks(
         plan(None, rest)?;
     }
     Ok(planned)
+}
+
+/// The chunk of these rows.
+fn planned_chunk(
+    engine: &SessionContext,
+    sides: &Sides,
+    offload: &Offload,
+    name: Option<String>,
+    rows: Region,
+) -> Result<PlannedChunk> {
+    let (query, _) = project(sides, offload, &rows, Columns::OfTarget)?;
+    let asks_source = asks_source(engine, &query, &sides.tables)?;
+    Ok(PlannedChunk {
+        name,
+        rows,
+        query,
+        asks_source,
+    })
 }
 
 /// The types of the source's columns that a record is in terms of.

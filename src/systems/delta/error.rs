@@ -29,7 +29,11 @@ const ANSWERS: [(&str, ErrorKind); 13] = [
 /// the innermost cause that tells.
 pub(super) fn store_error(message: &str, error: impl StdError + Send + Sync + 'static) -> Error {
     let kind = kind_of(&error);
-    let ours = Error::new(kind, message).caused_by(error);
+    let passes = kind == ErrorKind::Connect || answered_busy(&error);
+    let mut ours = Error::new(kind, message).caused_by(error);
+    if passes {
+        ours = ours.temporary();
+    }
     match kind {
         ErrorKind::Permission => ours.hint("check the rights on the folder, bucket or file system"),
         ErrorKind::Authenticate => ours.hint(
@@ -78,6 +82,19 @@ fn kind_of(error: &(dyn StdError + 'static)) -> ErrorKind {
         cause = current.source();
     }
     kind
+}
+
+/// Whether a store answered that it can't now: the client has tried for a while by then.
+fn answered_busy(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        let text = current.to_string();
+        if text.contains("status code: 5") || text.contains("status code: 429") {
+            return true;
+        }
+        cause = current.source();
+    }
+    false
 }
 
 fn kind_of_one(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {

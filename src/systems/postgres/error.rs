@@ -23,7 +23,12 @@ pub(super) fn not_connected(settings: &Settings, error: tokio_postgres::Error) -
         "Connection \"{name}\" does not reach {}: {text}",
         settings.place()
     );
-    Error::new(ErrorKind::Connect, message).hint(connect_hint(&text))
+    let error = Error::new(ErrorKind::Connect, message).hint(connect_hint(&text));
+    // What a person must mend stays as it is; a server that starts again comes back.
+    match connect_hint(&text) {
+        UNREACHED => error.temporary(),
+        _ => error,
+    }
 }
 
 /// The wait for a session was too long.
@@ -36,7 +41,12 @@ pub(super) fn too_slow(settings: &Settings) -> Error {
     );
     Error::new(ErrorKind::Connect, message)
         .hint("check host, port and firewall, or raise connect_timeout")
+        .temporary()
 }
+
+/// What helps where the server can't be reached at all.
+const UNREACHED: &str =
+    "check host and port, and that the server listens there (listen_addresses)";
 
 fn connect_hint(text: &str) -> &'static str {
     if text.contains("does not support TLS") {
@@ -46,7 +56,7 @@ fn connect_hint(text: &str) -> &'static str {
     } else if text.contains("lookup") || text.contains("resolve") {
         "the host's name is unknown: check it"
     } else {
-        "check host and port, and that the server listens there (listen_addresses)"
+        UNREACHED
     }
 }
 
@@ -58,7 +68,8 @@ pub(super) fn failed(doing: &str, error: tokio_postgres::Error) -> Error {
             ErrorKind::Connect,
             format!("{doing}: {}", whole_text(&error)),
         )
-        .hint("the connection was lost; look at the server's log, then run again"),
+        .hint("the connection was lost; look at the server's log, then run again")
+        .temporary(),
     }
 }
 
@@ -66,7 +77,10 @@ pub(super) fn failed(doing: &str, error: tokio_postgres::Error) -> Error {
 fn refused(doing: &str, refusal: &DbError) -> Error {
     let (kind, hint) = sort(refusal.code());
     let message = format!("{doing}: {}", refusal.message());
-    let error = Error::new(kind, message).context("sqlstate", refusal.code().code());
+    let mut error = Error::new(kind, message).context("sqlstate", refusal.code().code());
+    if passes(refusal.code().code()) {
+        error = error.temporary();
+    }
     let error = match refusal.detail() {
         Some(detail) if kind != ErrorKind::Data => error.context("detail", detail),
         _ => error,
@@ -76,6 +90,14 @@ fn refused(doing: &str, refusal: &DbError) -> Error {
         (None, Some(hint)) => error.hint(hint),
         (None, None) => error,
     }
+}
+
+/// Whether a refusal passes by itself: the connection broke, the server is full, stops or starts,
+/// or another transaction was in the way (PostgreSQL's documentation, appendix A).
+fn passes(code: &str) -> bool {
+    let classes = ["08"];
+    let codes = ["40001", "40P01", "53300", "57P01", "57P02", "57P03", "57P05"];
+    classes.iter().any(|class| code.starts_with(class)) || codes.contains(&code)
 }
 
 fn sort(code: &SqlState) -> (ErrorKind, Option<&'static str>) {
