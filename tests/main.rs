@@ -6,6 +6,7 @@ mod badinput;
 mod chunks;
 mod cli;
 mod engine;
+mod fsck;
 mod independent;
 mod lake;
 mod offload;

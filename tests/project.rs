@@ -37,6 +37,15 @@ pub fn skip(reason: &str) {
     }
 }
 
+/// Says a figure, here and in the table at the end of `tests/run`.
+pub fn figure(line: &str) {
+    println!("{line}");
+    if let Ok(file) = std::env::var("GOE_TEST_FIGURES") {
+        let file = fs::OpenOptions::new().append(true).create(true).open(file);
+        writeln!(file.expect("the figures"), "{line}").expect("the figures");
+    }
+}
+
 /// The server of the tests, or a printed reason why there is none.
 pub fn postgres() -> Option<String> {
     let url = std::env::var("GOE_TEST_POSTGRES").ok();

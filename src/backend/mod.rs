@@ -84,6 +84,10 @@ pub trait Backend: Debug + Send + Sync {
     /// The published table, for queries.
     async fn table(&self, schema: &str, table: &str) -> Result<Arc<dyn TableProvider>>;
 
+    /// Compares what the target's own books say with the objects that are there; no row is read.
+    /// Nothing is found where there is no such table.
+    async fn check(&self, schema: &str, table: &str) -> Result<Checked>;
+
     /// Staged files that no version of the table names and that belong to none of the runs in
     /// `living`. With `remove` they are removed.
     async fn orphans(
@@ -136,6 +140,33 @@ pub enum Scope<'a> {
     Manifest(&'a Manifest),
     /// Everything that is published.
     Published,
+}
+
+/// What a check of a target's books found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// The files that the books name.
+    pub files: Vec<CheckedFile>,
+    /// Where books and objects disagree.
+    pub flaws: Vec<Flaw>,
+}
+
+/// A file that a target's books name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedFile {
+    /// Relative to the staging root.
+    pub path: String,
+    /// Its size by the books.
+    pub bytes: u64,
+}
+
+/// Books and objects disagree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// The object, relative to the staging root.
+    pub object: String,
+    /// How, in words.
+    pub detail: String,
 }
 
 /// A staged file that nothing needs.

@@ -12,6 +12,7 @@ mod describe;
 mod figures;
 mod file;
 mod fit;
+mod fsck;
 mod help;
 mod history;
 mod limits;
@@ -20,6 +21,7 @@ mod plan;
 mod preview;
 mod previewed;
 mod progress;
+mod repair;
 mod request;
 mod rows;
 mod run;
@@ -110,6 +112,8 @@ enum Command {
     Adopt(adopt::Adopt),
     History(history::History),
     Clean(clean::Clean),
+    Fsck(fsck::Fsck),
+    Repair(repair::Repair),
     Types(types::Types),
     Sql(sql::Sql),
     Completions(completions::Completions),
@@ -223,6 +227,8 @@ async fn dispatch(command: Command, context: &Context) -> Done {
         Command::Preview(preview) => stoppable(context, preview.run(context)).await,
         Command::Plan(plan) => stoppable(context, plan.run(context)).await,
         Command::Clean(clean) => stoppable(context, clean.run(context)).await,
+        Command::Fsck(fsck) => stoppable(context, fsck.run(context)).await,
+        Command::Repair(repair) => stoppable(context, repair.run(context)).await,
         Command::History(history) => history.run(context),
         Command::Types(types) => types.run(context),
         Command::Completions(completions) => completions.run(context),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::progress::{self, Progress};
+use super::screen::printable;
 use super::stop::Done;
 use super::{Context, figures, request};
 use crate::error::{Error, ErrorKind};
@@ -81,6 +82,10 @@ pub(super) fn show(context: &Context, verification: &Verification) -> Done {
             .differences
             .iter()
             .try_for_each(|difference| screen.report(line(difference)))?;
+        verification.rows.iter().try_for_each(|row| {
+            let text = format!("  {} {}", row.key, row.detail);
+            screen.report(printable(&text))
+        })?;
     }
     if verification.equal() {
         return Ok(());

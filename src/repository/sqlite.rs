@@ -138,6 +138,15 @@ impl Repository {
         )
     }
 
+    /// Forgets the copy of a target's record.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn forget(&self, target: &str) -> Result<()> {
+        let sql = include_str!("../../sql/repository/forget_record.sql");
+        self.execute(sql, params![target])
+    }
+
     /// The runs; with the beginning of a run's id that run and its steps.
     ///
     /// # Errors

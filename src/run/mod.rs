@@ -5,10 +5,12 @@ mod aggregates;
 mod chunk;
 mod difference;
 mod event;
+mod fsck;
 mod identifier;
 mod interrupt;
 mod journal;
 mod lock;
+mod narrow;
 mod outcome;
 mod planning;
 mod proof;
@@ -23,8 +25,11 @@ use datafusion::prelude::SessionContext;
 
 pub use difference::Changes;
 pub use event::{Event, Unwatched, Watcher};
+pub use fsck::Finding;
+pub(crate) use fsck::{filled_targets, remembered_targets};
 pub(crate) use identifier::plan_statement;
 pub use interrupt::{Interrupt, Trigger};
+pub use narrow::RowDifference;
 pub use outcome::{Against, Outcome, Verification};
 
 use crate::backend::TargetDefinition;

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::Journal;
 use super::chunk::Done;
+use super::{Journal, RowDifference};
 use crate::offload::{Difference, Offload, Plan, Record};
 use crate::schema::TableName;
 
@@ -141,6 +141,8 @@ pub struct Verification {
     pub target_rows: u64,
     /// How both differ; empty when they are equal.
     pub differences: Vec<Difference>,
+    /// The first rows that differ, where the source is asked and has a key to find them by.
+    pub rows: Vec<RowDifference>,
     /// How long it took.
     pub millis: u64,
 }

@@ -168,6 +168,18 @@ pub(super) async fn hash_target(
     definition: &TargetDefinition,
     predicate: Expr,
 ) -> Result<PartitionHashes> {
+    let rows = target_rows(engine, backend, definition, predicate).await?;
+    let positions = positions(definition, &definition.partition_columns);
+    hash_query(engine, rows.logical_plan(), definition.schema(), positions).await
+}
+
+/// The rows of a published table for which a condition is true, in the form of a definition.
+pub(super) async fn target_rows(
+    engine: &SessionContext,
+    backend: &dyn Backend,
+    definition: &TargetDefinition,
+    predicate: Expr,
+) -> Result<DataFrame> {
     let name = &definition.name;
     let table = backend.table(&name.schema, &name.table).await?;
     let held = table.schema();
@@ -181,11 +193,8 @@ pub(super) async fn hash_target(
         };
         columns.push(value.alias(&column.name));
     }
-    let rows = DataFrame::new(engine.state(), table)
-        .filter(predicate)?
-        .select(columns)?;
-    let positions = positions(definition, &definition.partition_columns);
-    hash_query(engine, rows.logical_plan(), definition.schema(), positions).await
+    let rows = DataFrame::new(engine.state(), table).filter(predicate)?;
+    Ok(rows.select(columns)?)
 }
 
 async fn hash_stream(

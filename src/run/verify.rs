@@ -63,13 +63,26 @@ impl Runner {
         };
         let columns = sums.definition.columns.iter();
         let columns: Vec<String> = columns.map(|column| column.name.clone()).collect();
+        let differences = compare(&sums.source, &sums.target, &columns);
+        let within = match against {
+            Against::Slice(rows) => Some(rows.as_str()),
+            Against::Source | Against::Stored => None,
+        };
+        let rows_that_differ = if differences.is_empty() || *against == Against::Stored {
+            Vec::new()
+        } else {
+            let rows = self.rows_that_differ(&backend, &offload, &record, within);
+            // Which rows differ is a help; that they do is known already.
+            rows.await.unwrap_or_default()
+        };
         let rows = |sums: &PartitionHashes| sums.values().map(|hashes| hashes.rows).sum();
         Ok(Verification {
             target: target.clone(),
             against: against.words(&record),
             source_rows: rows(&sums.source),
             target_rows: rows(&sums.target),
-            differences: compare(&sums.source, &sums.target, &columns),
+            differences,
+            rows: rows_that_differ,
             millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }

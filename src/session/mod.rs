@@ -26,7 +26,8 @@ use crate::frontend::OpenOptions;
 use crate::offload::{Offload, Plan, Record, Take};
 use crate::repository::History;
 use crate::run::{
-    Against, Changes, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher, plan_statement,
+    Against, Changes, Finding, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher,
+    filled_targets, plan_statement, remembered_targets,
 };
 use crate::schema::TableName;
 use crate::systems::Connections;
@@ -211,6 +212,59 @@ impl Session {
         backend
             .orphans(&target.schema, &target.table, &living, remove)
             .await
+    }
+
+    /// The targets that the repository remembers.
+    ///
+    /// # Errors
+    /// Those of the repository.
+    pub fn remembered(&self) -> Result<Vec<TableName>> {
+        remembered_targets(self.memory().look()?.as_ref())
+    }
+
+    /// The targets of all configured connections that goe filled.
+    ///
+    /// # Errors
+    /// Whatever a system says that can't be reached.
+    pub async fn filled(&self) -> Result<Vec<TableName>> {
+        let mut filled = Vec::new();
+        for connection in self.config().connection_names() {
+            // A connection that no table can reach has no targets.
+            if let Ok(backend) = self.connections().backend(connection) {
+                filled.extend(filled_targets(connection, &backend).await?);
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Where a target, what is remembered of it and the objects that are there disagree.
+    ///
+    /// # Errors
+    /// As [`Runner::fsck`].
+    pub async fn fsck(&self, target: &TableName) -> Result<Vec<Finding>> {
+        let repository = self.memory().look()?;
+        let runner = self.plain_runner();
+        runner.fsck(&repository, target).await
+    }
+
+    /// Makes what is remembered of a target agree with it, and tells what was done.
+    ///
+    /// # Errors
+    /// As [`Runner::repair`].
+    pub async fn repair(&self, target: &TableName) -> Result<Vec<String>> {
+        let repository = self.memory().open()?;
+        let runner = self.plain_runner();
+        runner.repair(&repository, target).await
+    }
+
+    /// A runner that reads no rows.
+    fn plain_runner(&self) -> Runner {
+        Runner {
+            engine: self.inner.engine.clone(),
+            connections: Arc::clone(&self.inner.connections),
+            watcher: Arc::new(Unwatched),
+            interrupt: Interrupt::never(),
+        }
     }
 
     fn memory(&self) -> &Memory {

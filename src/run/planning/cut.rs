@@ -26,7 +26,7 @@ const MOST_PIECES: u64 = 10_000;
 const PIECE_BYTES: u64 = 16 << 30;
 
 /// A column by which a source can be cut, and what it spans now.
-struct Span {
+pub(in crate::run) struct Span {
     column: Column,
     low: ScalarValue,
     high: ScalarValue,
@@ -105,6 +105,27 @@ fn only_source(sides: &Sides) -> Result<&Arc<dyn Source>> {
     match sides.tables.as_slice() {
         [table] => Ok(table.source()),
         _ => Err(Error::internal("Chunks are of one source")),
+    }
+}
+
+/// The names of the columns by which rows of a source are told apart, where it has such a key.
+pub(in crate::run) fn key_of(sides: &Sides) -> Option<Vec<String>> {
+    let table = only_source(sides).ok()?.table();
+    let unique = table.unique.first().map_or(&[][..], Vec::as_slice);
+    let key = if table.primary_key.is_empty() {
+        unique
+    } else {
+        &table.primary_key
+    };
+    (!key.is_empty()).then(|| key.to_vec())
+}
+
+/// What the column spans by which rows of a source are found; `None` where there is none.
+pub(in crate::run) async fn key_span(sides: &Sides, offload: &Offload) -> Result<Option<Span>> {
+    let source = only_source(sides)?;
+    match usual(source, offload)? {
+        Some(column) => Span::of(source, column).await,
+        None => Ok(None),
     }
 }
 
@@ -223,8 +244,8 @@ impl Span {
         }
     }
 
-    /// Ranges of equal width: the first has no lower end, the last no upper one and the NULLs.
-    fn ranges(&self, conditions: &Conditions, parts: u64) -> Result<Vec<Region>> {
+    /// Where ranges of equal width begin, the first one's beginning left out.
+    fn bounds(&self, parts: u64) -> Result<Vec<i128>> {
         let (low, high) = self.ordinals()?;
         let (width, parts) = (high.saturating_sub(low).saturating_add(1), i128::from(parts));
         let mut bounds: Vec<i128> = (1..parts)
@@ -232,6 +253,12 @@ impl Span {
             .filter(|bound| *bound > low)
             .collect();
         bounds.dedup();
+        Ok(bounds)
+    }
+
+    /// Ranges of equal width: the first has no lower end, the last no upper one and the NULLs.
+    fn ranges(&self, conditions: &Conditions, parts: u64) -> Result<Vec<Region>> {
+        let bounds = self.bounds(parts)?;
         let column = || Expr::Column(ColumnName::new_unqualified(self.column.name.clone()));
         let bound = |ordinal: i128| lit(at(&self.low, ordinal));
         let mut ranges = Vec::with_capacity(bounds.len() + 1);
@@ -247,6 +274,30 @@ impl Span {
             ranges.push(conditions.region_of(range)?);
         }
         Ok(ranges)
+    }
+
+    /// The ranges of [`Span::ranges`], each with what it spans itself.
+    pub(in crate::run) fn cut(
+        &self,
+        conditions: &Conditions,
+        parts: u64,
+    ) -> Result<Vec<(Region, Self)>> {
+        let (low, high) = self.ordinals()?;
+        let bounds = self.bounds(parts)?;
+        let ranges = self.ranges(conditions, parts)?;
+        let span = |part: usize| Self {
+            column: self.column.clone(),
+            low: at(&self.low, part.checked_sub(1).map_or(low, |part| bounds[part])),
+            high: at(&self.low, bounds.get(part).map_or(high, |end| end - 1)),
+        };
+        let spans = (0..ranges.len()).map(span);
+        Ok(ranges.into_iter().zip(spans).collect())
+    }
+
+    /// Whether it spans one value.
+    pub(in crate::run) fn is_single(&self) -> Result<bool> {
+        let (low, high) = self.ordinals()?;
+        Ok(low >= high)
     }
 
     /// Its upper half, or its lower one.

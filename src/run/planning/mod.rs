@@ -19,8 +19,9 @@ use crate::offload::{
     Mapped, Offload, PartitionBy, Plan, PlannedChunk, Reading, Record, Region, Take, Window,
     check_casts, map_columns,
 };
-pub(super) use cut::halve;
+pub(super) use cut::{Span, halve, key_of, key_span};
 pub(super) use reading::collect_scans;
+pub(super) use window::conditions;
 use reading::{asks_source, readings};
 use window::{Decision, Piece, count_in_target, on_target};
 
@@ -422,8 +423,20 @@ pub(super) fn project_slice(
         Error::unsupported("A join or an aggregate is proved as a whole only")
             .hint("leave the condition out")
     })?;
-    let covered = window::covered(record, Some(&conditions), sides)?;
-    let rows = conditions.region(rows)?.intersection(&covered)?;
+    project_region(engine, sides, offload, record, &conditions.region(rows)?)
+}
+
+/// The covered rows of a region.
+pub(super) fn project_region(
+    engine: &SessionContext,
+    sides: &Sides,
+    offload: &Offload,
+    record: &Record,
+    region: &Region,
+) -> Result<Slice> {
+    let conditions = window::conditions(engine, sides)?;
+    let covered = window::covered(record, conditions.as_ref(), sides)?;
+    let rows = region.intersection(&covered)?;
     let (query, mapped) = project(sides, offload, &rows, Columns::OfSelect)?;
     let on_target = on_target(offload, &rows, &sides.query, &mapped)?;
     Ok(Slice {

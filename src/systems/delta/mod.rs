@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod catalog;
+mod check;
 mod checkpoint;
 mod commit;
 mod connect;
@@ -34,10 +35,7 @@ use datafusion::catalog::TableProvider;
 use serde_json::Value;
 
 use super::System;
-use crate::backend::{
-    Backend, BackendFacts, Change, Orphan, Publication, Published, Scope, StagingPlace,
-    StoredRecord, TargetDefinition, TargetTable,
-};
+use crate::backend::{Backend, BackendFacts, Change, Checked, Orphan, Publication, Published, Scope, StagingPlace, StoredRecord, TargetDefinition, TargetTable};
 use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::frontend::{Probe, TableEntry, TypeMap};
@@ -162,6 +160,10 @@ impl Backend for DeltaBackend {
         Ok(Arc::new(
             scan::DeltaTable::open(published(&place).await?).await?,
         ))
+    }
+
+    async fn check(&self, schema: &str, table: &str) -> Result<Checked> {
+        check::check(&self.lake.place(schema, table)?).await
     }
 
     async fn orphans(

@@ -76,6 +76,19 @@ fn external(error: object_store::Error) -> ParquetError {
     ParquetError::External(Box::new(error))
 }
 
+/// The rows that a file's own footer counts.
+pub(super) async fn rows_in(place: &TablePlace, file: &DataFile) -> Result<u64> {
+    let context = format!("File {} of table \"{}\"", file.path, place.name);
+    let mut reader = StoredFile {
+        store: Arc::clone(&place.store),
+        path: place.path(&file.path)?,
+        bytes: file.bytes,
+    };
+    let footer = reader.get_metadata(None).await;
+    let footer = footer.map_err(|error| file_error(&context, error))?;
+    Ok(u64::try_from(footer.file_metadata().num_rows()).unwrap_or_default())
+}
+
 /// Reads a file's rows in this schema: columns by name, partition columns from the file's values,
 /// columns that the file does not have as NULL.
 pub(super) async fn open(
