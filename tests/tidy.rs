@@ -288,14 +288,15 @@ fn nothing_panics_and_only_the_command_line_prints() {
             "panic!(",
             "unsafe ",
         ];
-        // The program sets one number of the C library's allocator.
-        let allowed = if source.path == "src/main.rs" {
-            "unsafe "
-        } else {
-            ""
-        };
+        // The program sets one number of the C library's allocator, by one call.
+        let is_main = source.path == "src/main.rs";
+        if is_main {
+            let blocks = source.bare.matches("unsafe ").count();
+            let calls = source.bare.matches("libc::mallopt(").count();
+            assert_eq!((blocks, calls), (1, 1), "one call in {}", source.path);
+        }
         broken.extend(broken_lines(&source, |line| {
-            let mut panics = panics.iter().filter(|word| **word != allowed);
+            let mut panics = panics.iter().filter(|word| !is_main || **word != "unsafe ");
             panics.any(|word| line.contains(word))
         }));
         if !source.path.starts_with("src/cli/") && source.path != "src/main.rs" {
@@ -311,14 +312,12 @@ fn nothing_panics_and_only_the_command_line_prints() {
 #[test]
 fn sql_is_written_where_it_is_quoted() {
     let systems = ["src/systems/", "src/frontend/query.rs", "src/repository/"];
-    // Statements for our own engine, with every name quoted.
+    // Statements for our own engine: their names are quoted, their texts are those of a person.
     let engine = [
-        "src/offload/definition.rs",
-        "src/offload/statement/print.rs",
-        "src/run/planning/",
-        "src/cli/request.rs",
+        ("src/offload/definition.rs", "format!(\"SELECT {list} FROM {}{filter}\""),
+        ("src/offload/statement/print.rs", "format!(\"CREATE OFFLOAD {}\\n  TO {}\""),
+        ("src/run/planning/window.rs", "format!(\"SELECT {text} AS boundary\""),
     ];
-    let writers = [&systems[..], &engine].concat();
     let statements = [
         "SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "DROP ", "ALTER ",
     ];
@@ -329,9 +328,14 @@ fn sql_is_written_where_it_is_quoted() {
     };
     let elsewhere = sources("src")
         .into_iter()
-        .filter(|source| !writers.iter().any(|writer| source.path.starts_with(writer)));
+        .filter(|source| !systems.iter().any(|writer| source.path.starts_with(writer)));
     let broken = elsewhere
-        .flat_map(|source| broken_lines(&source, formats))
+        .flat_map(|source| {
+            let allowed = engine.iter().find(|(path, _)| *path == source.path);
+            broken_lines(&source, |line| {
+                formats(line) && !allowed.is_some_and(|(_, statement)| line.contains(statement))
+            })
+        })
         .collect();
     none("SQL is put together outside the writers that quote", broken);
 }

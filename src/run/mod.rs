@@ -1,4 +1,5 @@
 //! Doing: [`Runner::offload`] is the whole story in one function.
+#![doc = include_str!("README.md")]
 
 mod adopt;
 mod aggregates;
