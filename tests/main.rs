@@ -13,6 +13,7 @@ mod partitions;
 mod predicates;
 mod project;
 mod random;
+mod repository;
 mod roundtrip;
 mod scan;
 mod settings;

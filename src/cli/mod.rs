@@ -22,6 +22,7 @@ mod progress;
 mod request;
 mod rows;
 mod run;
+mod runs;
 mod screen;
 mod shape;
 mod signals;
@@ -108,6 +109,7 @@ enum Command {
     Verify(verify::Verify),
     Adopt(adopt::Adopt),
     History(history::History),
+    Runs(runs::Runs),
     Clean(clean::Clean),
     Types(types::Types),
     Sql(sql::Sql),
@@ -223,6 +225,7 @@ async fn dispatch(command: Command, context: &Context) -> Done {
         Command::Plan(plan) => stoppable(context, plan.run(context)).await,
         Command::Clean(clean) => stoppable(context, clean.run(context)).await,
         Command::History(history) => history.run(context),
+        Command::Runs(runs) => runs.run(context),
         Command::Types(types) => types.run(context),
         Command::Completions(completions) => completions.run(context),
         Command::Help(help) => help.run(context),
