@@ -17,6 +17,7 @@
 
 mod chunks;
 mod definitions;
+#[cfg(feature = "postgres")]
 mod dialect;
 mod engine;
 mod locks;

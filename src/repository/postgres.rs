@@ -4,6 +4,8 @@
 //! runtime of its own keeps the session, and is sent one call after the other. Every wait of its
 //! ends: that for a connection, for a lock, for a statement, and for a network that says nothing.
 
+mod migrate;
+
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -18,7 +20,6 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::dialect::translate;
 use super::engine::{Engine, Row, Statement, Value};
-use super::migrate;
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::systems::postgres::Server;
@@ -31,9 +32,6 @@ const CALL: Duration = Duration::from_secs(45);
 
 /// How many statements are on their way at once.
 const AHEAD: usize = 64;
-
-/// One process migrates at a time: the lock that they all ask for, "goe" in ASCII.
-const MIGRATING: &str = "SELECT pg_advisory_xact_lock(6778725)";
 
 /// A server, behind a thread that talks to it.
 #[derive(Debug)]
@@ -67,6 +65,7 @@ struct Call {
 impl Postgres {
     /// Connects, and makes or migrates the tables.
     pub(super) fn open(connection: &Connection, migrations: &[&'static str]) -> Result<Self> {
+        refuse_other(connection.scheme())?;
         let server = Server::new(connection)?;
         let place = server.place();
         let no_thread = |error: std::io::Error| {
@@ -141,6 +140,15 @@ impl Engine for Postgres {
             Answer::Changed(_) | Answer::Rows(_) => Err(another_answer()),
         }
     }
+}
+
+fn refuse_other(scheme: &str) -> Result<()> {
+    if ["postgres", "postgresql"].contains(&scheme) {
+        return Ok(());
+    }
+    let text = format!("[repository] url begins with \"{scheme}:\", where no repository can be");
+    Err(Error::new(ErrorKind::Config, text)
+        .hint("url = \"postgres://USER@HOST/DATABASE\", or path = \"goe.db\" for a file"))
 }
 
 fn another_answer() -> Error {
@@ -230,7 +238,7 @@ impl Keeper {
 async fn run(client: &mut Client, task: &Task, place: &str) -> Result<Answer, Failure> {
     match task {
         Task::Migrate(migrations) => {
-            migrate(client, migrations, place).await?;
+            migrate::migrate(client, migrations, place).await?;
             Ok(Answer::Changed(0))
         }
         Task::Execute(statements) => Ok(Answer::Changed(execute(client, statements).await?)),
@@ -296,81 +304,6 @@ fn read(row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
     };
     let values = row.columns().iter().enumerate().map(value);
     values.collect::<Result<_, _>>().map(Row)
-}
-
-/// Makes the tables what they are now. One look is enough where they are, and no right is needed.
-async fn migrate(
-    client: &mut Client,
-    migrations: &[&'static str],
-    place: &str,
-) -> Result<(), Failure> {
-    let (mut placed, mut done) = (false, None);
-    if let Some(row) = client.query_typed(PLACED, &[]).await?.first() {
-        placed = row.try_get("placed")?;
-        if row.try_get("known")? {
-            done = Some(version(client).await?);
-        }
-    }
-    if let Some(done) = done
-        && migrate::next(migrations, done, place)?.is_none()
-    {
-        return Ok(());
-    }
-    if !placed {
-        make_schema(client).await?;
-    }
-    while migrate_once(client, migrations, place).await? {}
-    Ok(())
-}
-
-/// Where the tables are.
-const PLACED: &str = include_str!("../../sql/repository/version.sql");
-
-async fn version(client: &impl tokio_postgres::GenericClient) -> Result<i64, Failure> {
-    let rows = client
-        .query_typed("SELECT migrations FROM goe.version", &[])
-        .await?;
-    let row = rows.first().ok_or_else(|| {
-        Error::new(ErrorKind::Config, "The table goe.version is empty")
-            .hint("it counts the migrations; DROP SCHEMA goe CASCADE begins a new history")
-    })?;
-    Ok(row.try_get(0)?)
-}
-
-async fn make_schema(client: &mut Client) -> Result<(), tokio_postgres::Error> {
-    let transaction = client.transaction().await?;
-    transaction.batch_execute(MIGRATING).await?;
-    transaction
-        .batch_execute("CREATE SCHEMA IF NOT EXISTS goe")
-        .await?;
-    transaction.commit().await
-}
-
-/// Applies the next migration; `false` when there is none.
-async fn migrate_once(
-    client: &mut Client,
-    migrations: &[&'static str],
-    place: &str,
-) -> Result<bool, Failure> {
-    let transaction = client.transaction().await?;
-    transaction.batch_execute(MIGRATING).await?;
-    let placed = transaction.query_typed(PLACED, &[]).await?;
-    if !placed
-        .first()
-        .map_or(Ok(false), |row| row.try_get("known"))?
-    {
-        let sql = include_str!("../../sql/repository/version_table.sql");
-        transaction.batch_execute(&translate(sql)).await?;
-    }
-    let done = version(&transaction).await?;
-    let Some(migration) = migrate::next(migrations, done, place)? else {
-        return Ok(false);
-    };
-    transaction.batch_execute(&translate(migration)).await?;
-    let count = "UPDATE goe.version SET migrations = migrations + 1";
-    transaction.batch_execute(count).await?;
-    transaction.commit().await?;
-    Ok(true)
 }
 
 /// Whether a session is gone, or about to be: the server ends it, or the network did.

@@ -46,6 +46,11 @@ pub struct RunState {
     pub followed: bool,
 }
 
+/// Whether a target as it was written is the one of this name.
+fn names(written: &str, target: &str) -> bool {
+    TableName::parse(written).is_ok_and(|name| name.to_string() == target)
+}
+
 /// A configuration at work. Cheap to clone.
 #[derive(Clone)]
 pub struct Session {
@@ -220,7 +225,7 @@ impl Session {
         let (known, runs) = (repository.definitions()?, repository.runs()?);
         let is_defined = |run: &RunRow| {
             let mut known = known.iter();
-            known.any(|known| known.name == run.offload && known.spec.to == run.target)
+            known.any(|known| known.name == run.offload && names(&known.spec.to, &run.target))
         };
         let states = runs.iter().enumerate().map(|(place, run)| RunState {
             run: run.clone(),

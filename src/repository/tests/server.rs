@@ -168,3 +168,16 @@ fn it_answers_inside_a_runtime_too() {
         assert_eq!(repository.history(None).unwrap().runs.len(), 1);
     });
 }
+
+#[test]
+fn a_url_of_another_system_is_refused() {
+    for url in [
+        "sqlite:goe.db",
+        "mysql://jo:hush@db/goe",
+        "postgres://jo:hush%@db/goe",
+    ] {
+        let error = postgres::Postgres::open(&Connection::of_url(url), MIGRATIONS).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{url}");
+        assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+    }
+}
