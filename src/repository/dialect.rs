@@ -83,4 +83,16 @@ mod tests {
             assert_eq!(translate(written), translated);
         }
     }
+
+    #[test]
+    fn nothing_of_the_other_dialect_is_left_in_any_statement() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/sql/repository");
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let translated = translate(&std::fs::read_to_string(&path).unwrap());
+            for word in ["?", "--", "STRICT", "INTEGER", "unixepoch", "LIKE", " max("] {
+                assert!(!translated.contains(word), "{}: {word}", path.display());
+            }
+        }
+    }
 }
