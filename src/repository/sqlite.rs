@@ -49,7 +49,11 @@ impl Sqlite {
         let failed = |error: rusqlite::Error| failed(&place, &error);
         let connection = opened.map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
-        while migrate_once(&connection, &place, migrations)? {}
+        // To look at a file that needs nothing, no other writer is waited for.
+        let done = version(&connection).map_err(failed)?;
+        if migrate::next(migrations, done, &place)?.is_some() {
+            while migrate_once(&connection, &place, migrations)? {}
+        }
         Ok(Self {
             place,
             connection: Mutex::new(connection),
@@ -134,6 +138,11 @@ fn read(value: ValueRef<'_>) -> Value {
     }
 }
 
+/// How many migrations are done.
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
 /// Applies the next migration; `false` when there is none.
 fn migrate_once(connection: &Connection, place: &str, migrations: &[&'static str]) -> Result<bool> {
     let failed = |error: rusqlite::Error| failed(place, &error);
@@ -142,9 +151,7 @@ fn migrate_once(connection: &Connection, place: &str, migrations: &[&'static str
         .execute_batch("BEGIN IMMEDIATE")
         .map_err(failed)?;
     let migrated = (|| -> Result<bool> {
-        let done: i64 = connection
-            .query_row("PRAGMA user_version", [], |row| row.get(0))
-            .map_err(failed)?;
+        let done = version(connection).map_err(failed)?;
         let Some(migration) = migrate::next(migrations, done, place)? else {
             return Ok(false);
         };
