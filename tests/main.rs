@@ -15,6 +15,7 @@ mod patience;
 mod predicates;
 mod project;
 mod random;
+mod repository;
 mod roundtrip;
 mod scan;
 mod settings;

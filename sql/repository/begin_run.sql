@@ -1,2 +1,3 @@
-INSERT INTO runs (run, offload, source, target, started, status)
-VALUES (?1, ?2, ?3, ?4, ?5, 'running');
+INSERT INTO runs (run, offload, source, target, started, status, process)
+VALUES (?1, ?2, ?3, ?4, ?5, 'running', ?6)
+ON CONFLICT (run) DO NOTHING;

@@ -1,1 +1,1 @@
-SELECT holder FROM locks WHERE expires >= ?1;
+SELECT holder, process FROM locks WHERE expires >= unixepoch();

@@ -1,1 +1,1 @@
-SELECT holder, expires FROM locks WHERE target = ?1;
+SELECT holder, fence, expires - unixepoch(), process FROM locks WHERE target = ?1;

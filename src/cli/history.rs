@@ -80,7 +80,8 @@ fn step_cells(step: &StepRow) -> [String; 5] {
     ]
 }
 
-fn run_json(run: &RunRow) -> Value {
+/// A run as programs read it.
+pub(super) fn run_json(run: &RunRow) -> Value {
     json!({
         "run": run.run,
         "offload": run.offload,

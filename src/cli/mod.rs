@@ -25,6 +25,7 @@ mod repair;
 mod request;
 mod rows;
 mod run;
+mod runs;
 mod screen;
 mod shape;
 mod signals;
@@ -111,6 +112,7 @@ enum Command {
     Verify(verify::Verify),
     Adopt(adopt::Adopt),
     History(history::History),
+    Runs(runs::Runs),
     Clean(clean::Clean),
     Fsck(fsck::Fsck),
     Repair(repair::Repair),
@@ -230,6 +232,7 @@ async fn dispatch(command: Command, context: &Context) -> Done {
         Command::Fsck(fsck) => stoppable(context, fsck.run(context)).await,
         Command::Repair(repair) => stoppable(context, repair.run(context)).await,
         Command::History(history) => history.run(context),
+        Command::Runs(runs) => runs.run(context),
         Command::Types(types) => types.run(context),
         Command::Completions(completions) => completions.run(context),
         Command::Help(help) => help.run(context),

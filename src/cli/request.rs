@@ -311,7 +311,7 @@ pub(super) fn shell_line(words: &[String]) -> String {
         .join(" ")
 }
 
-fn shell_word(word: &str) -> String {
+pub(super) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+#".contains(c);
     if !word.is_empty() && !word.starts_with('#') && word.chars().all(plain) {
         word.to_owned()

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
-use super::{Config, Definition, Value, parse_bytes};
+use super::{Config, Definition, Value, is_url, parse_bytes};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Options of the program itself, which are no connection's.
-const OWN: &[&str] = &["CONFIG", "OUTPUT"];
+const OWN: &[&str] = &["CONFIG", "OUTPUT", "LEASE_SECONDS"];
 
 /// All variables that begin with `GOE_`, without it.
 pub(super) fn variables() -> Result<BTreeMap<String, String>> {
@@ -47,13 +48,26 @@ pub(super) fn apply(
             "VERIFY" => config.defaults.verify = Some(value.clone()),
             "FROM" => config.defaults.from = Some(value.clone()),
             "TO" => config.defaults.to = Some(value.clone()),
-            "REPOSITORY" => config.repository = folder.join(value),
+            "REPOSITORY" if is_address(value) => config.repository.set_url(value, folder),
+            "REPOSITORY" => config.repository.set_file(folder.join(value)),
+            "LEASE_SECONDS" => {
+                let seconds = value.parse().ok();
+                let seconds = seconds.filter(|seconds| (2..=3600).contains(seconds));
+                let seconds = seconds
+                    .ok_or_else(|| wrong(format!("\"{value}\" is no number from 2 to 3600")))?;
+                config.repository.set_lease(Duration::from_secs(seconds));
+            }
             _ => {}
         }
     }
     define(config, &variables, folder);
     override_options(config, variables, folder);
     Ok(())
+}
+
+/// Whether a text is no path: it begins with a scheme, longer than the name of a drive.
+fn is_address(text: &str) -> bool {
+    is_url(text) && text.find(':') > Some(1)
 }
 
 /// Makes a connection of every `<NAME>_URL` that belongs to none.

@@ -113,13 +113,35 @@ impl Reader<'_> {
     }
 
     fn repository(&self, item: &Item<'_>, config: &mut Config) -> Result<()> {
-        for (key, item) in self.table(item, "repository")? {
-            match key.get_ref().as_ref() {
-                "path" => config.repository = self.folder.join(self.scalar(item, "path")?),
-                _ => return Err(self.unknown(key, &["path"])),
+        const KNOWN: &[&str] = &["path", "url", "password"];
+        let table = self.table(item, "repository")?;
+        if let Some(key) = table.keys().find(|key| !KNOWN.contains(&&**key.get_ref())) {
+            return Err(self.unknown(key, KNOWN));
+        }
+        match (table.get("path"), table.get("url")) {
+            (Some(_), Some(url)) => Err(self
+                .wrong(
+                    url.span(),
+                    "[repository] has a \"path\" and a \"url\", and can be in one place only",
+                )
+                .hint("leave path for a file of this host, or url for a server's database")),
+            (None, Some(_)) => {
+                let server = self.definition(item, "repository")?;
+                config.repository.set_server(server);
+                Ok(())
+            }
+            (path, None) => {
+                if let Some(password) = table.get("password") {
+                    let message = "\"password\" wants a \"url\" beside it";
+                    return Err(self.wrong(password.span(), message));
+                }
+                if let Some(path) = path {
+                    let path = self.folder.join(self.scalar(path, "path")?);
+                    config.repository.set_file(path);
+                }
+                Ok(())
             }
         }
-        Ok(())
     }
 
     fn size(&self, item: &Item<'_>, text: &str) -> Result<u64> {

@@ -20,16 +20,24 @@
 //! retry_seconds = 300                  # how long temporary failures are tried again
 //!
 //! [repository]
-//! path = "goe.db"
+//! path = "goe.db"                      # one host: a SQLite file
+//! # url = "SYSTEM://goe@db.example.com/goe"   # or several hosts: a server's database
+//! # password = "${env:GOE_DB_PASSWORD}"
 //! ```
 //!
+//! A repository has a path or a URL, never both. On a server its tables are in the schema `goe`, made
+//! when it is first used; on a file the clock of the host tells when a lease ends, on a server that
+//! of the server. The URL and the password are written as those of a connection.
+//!
 //! `GOE_<CONNECTION>_<OPTION>` stands above the file (`GOE_HQ_PASSWORD`), and `GOE_<CONNECTION>_URL`
-//! alone makes a connection. Secrets are looked up when a connection is used, and never print.
+//! alone makes a connection. `GOE_REPOSITORY` is a path or a URL, and `GOE_LEASE_SECONDS` (2 to 3600,
+//! 60 by default) says how long a target stays held by a run of which nothing is heard. Secrets are looked up when a connection is used, and never print.
 
 mod connection;
 mod edit;
 mod environment;
 mod file;
+mod repository;
 mod secret;
 mod size;
 
@@ -44,6 +52,7 @@ use crate::schema::nearest;
 
 pub use connection::{Connection, redact};
 pub use edit::NewConnection;
+pub use repository::{LEASE, RepositoryConfig, RepositoryPlace};
 pub use size::parse_bytes;
 
 /// The name of the file.
@@ -58,7 +67,7 @@ pub struct Config {
     folder: PathBuf,
     connections: BTreeMap<String, Definition>,
     defaults: Defaults,
-    repository: PathBuf,
+    repository: RepositoryConfig,
 }
 
 /// What a request means where it does not say.
@@ -194,7 +203,7 @@ impl Config {
             folder: folder.to_owned(),
             connections: BTreeMap::new(),
             defaults: Defaults::default(),
-            repository: folder.join("goe.db"),
+            repository: RepositoryConfig::in_folder(folder),
         }
     }
 
@@ -204,10 +213,10 @@ impl Config {
         self.file.as_deref()
     }
 
-    /// The file in which runs are remembered.
+    /// Where runs are remembered.
     #[must_use]
-    pub fn repository(&self) -> PathBuf {
-        self.repository.clone()
+    pub fn repository(&self) -> &RepositoryConfig {
+        &self.repository
     }
 
     /// What a request means where it does not say.

@@ -41,7 +41,10 @@ fn a_whole_file_is_read() {
     let shop = config.connection("shop").unwrap();
     let options = ["timeout", "ratio", "strict"].map(|name| shop.option(name));
     assert_eq!(options, [Some("5"), Some("0.5"), Some("true")]);
-    assert_eq!(config.repository(), Path::new("/conf/state/goe.db"));
+    assert_eq!(
+        config.repository().file().unwrap(),
+        Path::new("/conf/state/goe.db")
+    );
     let defaults = config.defaults();
     assert_eq!(defaults.from.as_deref(), Some("shop.main"));
     assert_eq!(
@@ -54,7 +57,10 @@ fn a_whole_file_is_read() {
 fn nothing_at_all_is_a_configuration_too() {
     let config = parse("").unwrap();
     assert!(config.connection_names().is_empty());
-    assert_eq!(config.repository(), Path::new("/conf/goe.db"));
+    assert_eq!(
+        config.repository().file().unwrap(),
+        Path::new("/conf/goe.db")
+    );
 }
 
 #[test]
@@ -94,6 +100,12 @@ fn what_is_wrong_is_named_with_its_place() {
             "\"file\" is unknown",
             "known are: path",
         ),
+        (
+            "[repository]\npath = \"goe.db\"\nurl = \"sys://h/d\"",
+            "has a \"path\" and a \"url\"",
+            "leave path",
+        ),
+        ("[repository]\npassword = \"hush\"", "wants a \"url\"", ""),
     ];
     for (text, message, hint) in table {
         let error = parse(text).expect_err(text);
@@ -126,6 +138,7 @@ fn variables_stand_above_the_file() {
             ("MEMORY", "1GB"),
             ("VERIFY", "aggregates"),
             ("REPOSITORY", "runs.db"),
+            ("LEASE_SECONDS", "5"),
             ("UNRELATED", "x"),
         ],
     )
@@ -145,8 +158,20 @@ fn variables_stand_above_the_file() {
     assert_eq!(config.defaults().parallel, Some(8));
     assert_eq!(config.defaults().memory, Some(1 << 30));
     assert_eq!(config.defaults().verify.as_deref(), Some("aggregates"));
-    assert_eq!(config.repository(), Path::new("/here/runs.db"));
-    assert!(with("", &[("PARALLEL", "many")]).is_err());
+    assert_eq!(
+        config.repository().file().unwrap(),
+        Path::new("/here/runs.db")
+    );
+    assert_eq!(config.repository().lease().as_secs(), 5);
+    for (name, value) in [
+        ("PARALLEL", "many"),
+        ("LEASE_SECONDS", "1"),
+        ("LEASE_SECONDS", "3601"),
+        ("LEASE_SECONDS", "a while"),
+    ] {
+        let error = with("", &[(name, value)]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{name} {value}");
+    }
 }
 
 #[test]
@@ -204,6 +229,39 @@ fn secrets_are_looked_up_and_never_print() {
             "{shown}"
         );
     }
+}
+
+#[test]
+fn a_repository_is_a_file_or_a_server() {
+    let server = |config: &Config| match config.repository().place().unwrap() {
+        RepositoryPlace::Server(server) => server,
+        RepositoryPlace::File(path) => panic!("{}", path.display()),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("goe.password");
+    std::fs::write(&secret, "s3cr3t\n").unwrap();
+    let text = "[repository]\nurl = \"sys://u:l1t3ral@h/d\"\npassword = \"${file:goe.password}\"";
+    let config = Config::parse(text, folder.path()).unwrap();
+    permit(&secret, 0o644);
+    let refused = config.repository().place().unwrap_err();
+    assert!(refused.hint_text().unwrap().starts_with("chmod 600"));
+    permit(&secret, 0o600);
+    let found = server(&config);
+    assert_eq!(found.url(), "sys://u:l1t3ral@h/d");
+    assert_eq!(found.option("password"), Some("s3cr3t"));
+    assert_eq!(config.repository().file(), None);
+    assert!(config.connection_names().is_empty());
+    for shown in [format!("{config:?}"), format!("{found:?}")] {
+        assert!(!shown.contains("s3cr3t") && !shown.contains("l1t3ral"));
+    }
+    // The environment stands above the file, whatever of the two it names.
+    let named = with(WHOLE, &[("REPOSITORY", "sys://u:${plain}@h/d")]).unwrap();
+    assert_eq!(server(&named).url(), "sys://u:${plain}@h/d");
+    let filed = with(text, &[("REPOSITORY", "runs.db")]).unwrap();
+    assert_eq!(
+        filed.repository().file().unwrap(),
+        Path::new("/here/runs.db")
+    );
 }
 
 #[test]

@@ -1,346 +1,164 @@
 //! A repository in one SQLite file, for one host.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{SecondsFormat, Utc};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql, TransactionBehavior, params_from_iter};
 
-use super::{Ending, History, RunRow, StepRow};
-use crate::backend::StoredRecord;
+use super::engine::{Engine, Row, Statement, Value};
+use super::migrate;
 use crate::error::{Error, ErrorKind, Result};
-
-/// Applied in order; `user_version` counts how many were.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../../sql/repository/0001_runs.sql"),
-    include_str!("../../sql/repository/0002_chunks.sql"),
-];
-
-/// How long a lease holds without being renewed, in seconds.
-const LEASE_SECONDS: i64 = 60;
 
 /// How long a writer waits for another one.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// The memory of runs in one file.
+/// One file, or a database in memory.
 #[derive(Debug)]
-pub struct Repository {
-    path: PathBuf,
+pub(super) struct Sqlite {
+    place: String,
     connection: Mutex<Connection>,
 }
 
-/// A target held by one run. Freed by [`Repository::free`], or by time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub struct Lease {
-    /// The target.
-    pub target: String,
-    /// The run that holds it.
-    pub holder: String,
-    /// Greater than that of every holder before.
-    pub fence: u64,
-}
+impl Sqlite {
+    /// Opens a file, made new where there is none.
+    pub(super) fn open(path: &Path, migrations: &[&'static str]) -> Result<Self> {
+        Self::ready(
+            path.display().to_string(),
+            Connection::open(path),
+            migrations,
+        )
+    }
 
-impl Repository {
-    /// Opens a repository, made new where there is none.
-    ///
-    /// # Errors
-    /// Kind Config when the file is something else or was written by a later goe, Permission when
-    /// it can't be written.
-    pub fn open(path: &Path) -> Result<Self> {
-        let failed = |error: rusqlite::Error| failed(path, &error);
-        let connection = Connection::open(path).map_err(failed)?;
+    /// In memory, for one process.
+    pub(super) fn empty(migrations: &[&'static str]) -> Result<Self> {
+        Self::ready(
+            ":memory:".to_owned(),
+            Connection::open_in_memory(),
+            migrations,
+        )
+    }
+
+    fn ready(
+        place: String,
+        opened: rusqlite::Result<Connection>,
+        migrations: &[&'static str],
+    ) -> Result<Self> {
+        let failed = |error: rusqlite::Error| failed(&place, &error);
+        let connection = opened.map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
-        migrate(&connection, path)?;
+        // To look at a file that needs nothing, no other writer is waited for.
+        let done = version(&connection).map_err(failed)?;
+        if migrate::next(migrations, done, &place)?.is_some() {
+            while migrate_once(&connection, &place, migrations)? {}
+        }
         Ok(Self {
-            path: path.to_owned(),
+            place,
             connection: Mutex::new(connection),
         })
     }
 
-    /// A repository that remembers nothing yet and is never written to a file.
-    ///
-    /// # Errors
-    /// Kind Internal when even that can't be made.
-    pub fn empty() -> Result<Self> {
-        let path = PathBuf::from(":memory:");
-        let connection = Connection::open_in_memory().map_err(|error| failed(&path, &error))?;
-        migrate(&connection, &path)?;
-        Ok(Self {
-            path,
-            connection: Mutex::new(connection),
-        })
-    }
-
-    /// Begins a run.
-    ///
-    /// # Errors
-    /// Those of the file.
-    pub fn begin(&self, run: &str, offload: &str, source: &str, target: &str) -> Result<()> {
-        let sql = include_str!("../../sql/repository/begin_run.sql");
-        self.execute(sql, params![run, offload, source, target, now()])
-    }
-
-    /// Ends a run.
-    ///
-    /// # Errors
-    /// Those of the file.
-    pub fn finish(&self, run: &str, ending: &Ending<'_>) -> Result<()> {
-        let sql = include_str!("../../sql/repository/finish_run.sql");
-        let (rows, bytes) = (signed(ending.rows), signed(ending.bytes));
-        self.execute(
-            sql,
-            params![run, now(), ending.status, rows, bytes, ending.error],
-        )
-    }
-
-    /// Begins a step.
-    ///
-    /// # Errors
-    /// Those of the file.
-    pub fn begin_step(
-        &self,
-        run: &str,
-        ordinal: u32,
-        step: &str,
-        chunk: Option<u32>,
-    ) -> Result<()> {
-        let sql = include_str!("../../sql/repository/begin_step.sql");
-        self.execute(sql, params![run, ordinal, step, chunk, now()])
-    }
-
-    /// Ends a step.
-    ///
-    /// # Errors
-    /// Those of the file.
-    pub fn finish_step(&self, run: &str, ordinal: u32, millis: u64, status: &str) -> Result<()> {
-        let sql = include_str!("../../sql/repository/finish_step.sql");
-        self.execute(sql, params![run, ordinal, signed(millis), status])
-    }
-
-    /// Keeps a copy of a target's record.
-    ///
-    /// # Errors
-    /// Those of the file.
-    pub fn mirror(&self, target: &str, record: &StoredRecord) -> Result<()> {
-        let sql = include_str!("../../sql/repository/mirror_record.sql");
-        let body = record.body.to_string();
-        self.execute(
-            sql,
-            params![
-                target,
-                signed(record.sequence),
-                record.manifest,
-                body,
-                now()
-            ],
-        )
-    }
-
-    /// Forgets the copy of a target's record.
-    ///
-    /// # Errors
-    /// Those of the file.
-    pub fn forget(&self, target: &str) -> Result<()> {
-        let sql = include_str!("../../sql/repository/forget_record.sql");
-        self.execute(sql, params![target])
-    }
-
-    /// The runs; with the beginning of a run's id that run and its steps.
-    ///
-    /// # Errors
-    /// Kind NotFound for a run that is not there, Usage for a beginning that several share.
-    pub fn history(&self, run: Option<&str>) -> Result<History> {
-        let sql = include_str!("../../sql/repository/list_runs.sql");
-        let runs = self.rows(sql, params![run], run_row)?;
-        let Some(wanted) = run else {
-            return Ok(History {
-                runs,
-                steps: Vec::new(),
-            });
-        };
-        let [only] = runs.as_slice() else {
-            return Err(match runs.len() {
-                0 => Error::new(ErrorKind::NotFound, format!("There is no run \"{wanted}\""))
-                    .hint("goe history lists the runs"),
-                several => Error::usage(format!("{several} runs begin with \"{wanted}\""))
-                    .hint("give more of the id"),
-            });
-        };
-        let sql = include_str!("../../sql/repository/list_steps.sql");
-        let steps = self.rows(sql, params![only.run], step_row)?;
-        Ok(History { runs, steps })
-    }
-
-    /// Takes a target for a run. `above` is the fence in the target's record; the lease's is
-    /// greater.
-    ///
-    /// # Errors
-    /// Kind Locked while another run holds it, naming the run.
-    pub fn lock(&self, target: &str, holder: &str, above: u64) -> Result<Lease> {
-        let sql = include_str!("../../sql/repository/take_lock.sql");
-        let seconds = Utc::now().timestamp();
-        let parameters = params![
-            target,
-            holder,
-            signed(above) + 1,
-            seconds + LEASE_SECONDS,
-            seconds
-        ];
-        let fence: Option<i64> = self
-            .connection()
-            .query_row(sql, parameters, |row| row.get(0))
-            .optional()
-            .map_err(|error| failed(&self.path, &error))?;
-        match fence {
-            Some(fence) => Ok(Lease {
-                target: target.to_owned(),
-                holder: holder.to_owned(),
-                fence: u64::try_from(fence).unwrap_or_default(),
-            }),
-            None => Err(self.held(target)),
-        }
-    }
-
-    fn held(&self, target: &str) -> Error {
-        let sql = include_str!("../../sql/repository/show_lock.sql");
-        let holder = self.connection().query_row(sql, params![target], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
-        });
-        let error = Error::new(ErrorKind::Locked, format!("Another run holds {target}"));
-        match holder {
-            Ok((run, expires)) => {
-                let seconds = (expires - Utc::now().timestamp()).max(0);
-                error.context("run", run).hint(format!(
-                    "wait for it to end; if it died, its lease ends in {seconds} s"
-                ))
-            }
-            Err(_) => error,
-        }
-    }
-
-    /// Makes a lease hold longer.
-    ///
-    /// # Errors
-    /// Kind Locked when it is another run's by now.
-    pub fn renew(&self, lease: &Lease) -> Result<()> {
-        let sql = include_str!("../../sql/repository/renew_lock.sql");
-        let expires = Utc::now().timestamp() + LEASE_SECONDS;
-        let changed = self
-            .connection()
-            .execute(sql, params![lease.target, lease.holder, expires])
-            .map_err(|error| failed(&self.path, &error))?;
-        if changed == 1 {
-            Ok(())
-        } else {
-            Err(self.held(&lease.target))
-        }
-    }
-
-    /// Gives a lease back.
-    ///
-    /// # Errors
-    /// Those of the file.
-    pub fn free(&self, lease: &Lease) -> Result<()> {
-        let sql = include_str!("../../sql/repository/free_lock.sql");
-        self.execute(sql, params![lease.target, lease.holder])
-    }
-
-    /// The runs that hold a target now.
-    ///
-    /// # Errors
-    /// Those of the file.
-    pub fn living(&self) -> Result<Vec<String>> {
-        let sql = include_str!("../../sql/repository/living_runs.sql");
-        self.rows(sql, params![Utc::now().timestamp()], |row| row.get(0))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// A poisoned lock only means that another thread panicked between statements; each statement
-    /// is a transaction of its own.
-    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
+    /// A poisoned lock only means that another thread panicked between statements.
+    fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<()> {
-        match self.connection().execute(sql, parameters) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(failed(&self.path, &error)),
-        }
+    fn failed(&self, error: &rusqlite::Error) -> Error {
+        failed(&self.place, error)
+    }
+}
+
+impl Engine for Sqlite {
+    fn execute(&self, statements: Vec<Statement>) -> Result<u64> {
+        let mut connection = self.connection();
+        let changed = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .and_then(|transaction| {
+                let mut changed = 0;
+                for Statement { sql, values } in &statements {
+                    let mut prepared = transaction.prepare_cached(sql)?;
+                    changed += prepared.execute(params_from_iter(values))?;
+                }
+                transaction.commit()?;
+                Ok(changed as u64)
+            });
+        changed.map_err(|error| self.failed(&error))
     }
 
-    pub(super) fn rows<T>(
-        &self,
-        sql: &str,
-        parameters: impl rusqlite::Params,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>> {
+    fn rows(&self, statement: Statement) -> Result<Vec<Row>> {
         let connection = self.connection();
         let rows = connection
-            .prepare(sql)
-            .and_then(|mut statement| statement.query_map(parameters, read)?.collect());
-        rows.map_err(|error| failed(&self.path, &error))
+            .prepare_cached(statement.sql)
+            .and_then(|mut prepared| {
+                let width = prepared.column_count();
+                prepared
+                    .query_map(params_from_iter(&statement.values), |row| {
+                        let values = (0..width).map(|column| row.get_ref(column).map(read));
+                        values.collect::<Result<_, _>>().map(Row)
+                    })?
+                    .collect()
+            });
+        rows.map_err(|error| self.failed(&error))
+    }
+
+    fn columns(&self, sql: &'static str) -> Result<SchemaRef> {
+        let connection = self.connection();
+        let prepared = connection.prepare(sql);
+        let prepared = prepared.map_err(|error| self.failed(&error))?;
+        let fields = prepared.columns().into_iter().map(|column| {
+            let data_type = match column.decl_type() {
+                Some("INTEGER") => DataType::Int64,
+                _ => DataType::Utf8,
+            };
+            Field::new(column.name(), data_type, true)
+        });
+        Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
     }
 }
 
-fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
-    Ok(RunRow {
-        run: row.get(0)?,
-        offload: row.get(1)?,
-        source: row.get(2)?,
-        target: row.get(3)?,
-        started: row.get(4)?,
-        finished: row.get(5)?,
-        status: row.get(6)?,
-        rows: unsigned(row.get(7)?),
-        bytes: unsigned(row.get(8)?),
-        error: row.get(9)?,
-    })
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Number(number) => number.to_sql(),
+            Self::Text(text) => text.to_sql(),
+        }
+    }
 }
 
-fn step_row(row: &Row<'_>) -> rusqlite::Result<StepRow> {
-    Ok(StepRow {
-        step: row.get(0)?,
-        chunk: row.get(1)?,
-        started: row.get(2)?,
-        millis: row.get::<_, Option<i64>>(3)?.map(unsigned),
-        status: row.get(4)?,
-    })
+/// The tables are strict, so there is nothing but numbers and text.
+fn read(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Integer(number) => Value::Number(Some(number)),
+        ValueRef::Text(text) => Value::Text(Some(String::from_utf8_lossy(text).into_owned())),
+        ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => Value::Text(None),
+    }
 }
 
-fn migrate(connection: &Connection, path: &Path) -> Result<()> {
-    let failed = |error: rusqlite::Error| failed(path, &error);
+/// How many migrations are done.
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Applies the next migration; `false` when there is none.
+fn migrate_once(connection: &Connection, place: &str, migrations: &[&'static str]) -> Result<bool> {
+    let failed = |error: rusqlite::Error| failed(place, &error);
     // Immediate: two processes that meet a new file migrate one after the other.
     connection
         .execute_batch("BEGIN IMMEDIATE")
         .map_err(failed)?;
-    let migrated = (|| -> Result<()> {
-        let done: usize = connection
-            .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
-            .map(|version| usize::try_from(version).unwrap_or(usize::MAX))
-            .map_err(failed)?;
-        let Some(missing) = MIGRATIONS.get(done..) else {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!(
-                    "The repository {} was written by a later goe",
-                    path.display()
-                ),
-            )
-            .hint("use that version of goe, or another repository file"));
+    let migrated = (|| -> Result<bool> {
+        let done = version(connection).map_err(failed)?;
+        let Some(migration) = migrate::next(migrations, done, place)? else {
+            return Ok(false);
         };
-        for migration in missing {
-            connection.execute_batch(migration).map_err(failed)?;
-        }
-        connection
-            .pragma_update(None, "user_version", signed(MIGRATIONS.len() as u64))
-            .map_err(failed)
+        connection.execute_batch(migration).map_err(failed)?;
+        let counted = connection.pragma_update(None, "user_version", done + 1);
+        counted.map_err(failed)?;
+        Ok(true)
     })();
     let end = if migrated.is_ok() {
         "COMMIT"
@@ -351,7 +169,7 @@ fn migrate(connection: &Connection, path: &Path) -> Result<()> {
     migrated
 }
 
-pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
+fn failed(place: &str, error: &rusqlite::Error) -> Error {
     use rusqlite::ErrorCode as Code;
     let (kind, hint) = match error.sqlite_error_code() {
         Some(Code::NotADatabase) => (ErrorKind::Config, "point [repository] path at another file"),
@@ -368,109 +186,5 @@ pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
             "the target's data is safe; the file may be deleted",
         ),
     };
-    Error::new(
-        kind,
-        format!("The repository {} failed: {error}", path.display()),
-    )
-    .hint(hint)
-}
-
-pub(super) fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-pub(super) fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-fn unsigned(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn new() -> (tempfile::TempDir, Repository) {
-        let folder = tempfile::tempdir().unwrap();
-        let repository = Repository::open(&folder.path().join("goe.db")).unwrap();
-        (folder, repository)
-    }
-
-    #[test]
-    fn a_run_and_its_steps_are_remembered() {
-        let (folder, repository) = new();
-        repository.begin("r1", "o", "s", "t").unwrap();
-        repository.begin_step("r1", 0, "stage", Some(1)).unwrap();
-        repository.finish_step("r1", 0, 12, "done").unwrap();
-        let ending = Ending {
-            status: "published",
-            rows: 3,
-            bytes: 4,
-            error: None,
-        };
-        repository.finish("r1", &ending).unwrap();
-        drop(repository);
-
-        let again = Repository::open(&folder.path().join("goe.db")).unwrap();
-        let history = again.history(Some("r")).unwrap();
-        assert_eq!(history.runs[0].status, "published");
-        assert_eq!(history.steps[0].millis, Some(12));
-        assert_eq!(
-            again.history(Some("x")).unwrap_err().kind(),
-            ErrorKind::NotFound
-        );
-    }
-
-    #[test]
-    fn one_run_holds_a_target_and_fences_grow() {
-        let (_folder, repository) = new();
-        let first = repository.lock("t", "r1", 7).unwrap();
-        assert_eq!(first.fence, 8);
-        assert_eq!(
-            repository.lock("t", "r2", 0).unwrap_err().kind(),
-            ErrorKind::Locked
-        );
-        repository.renew(&first).unwrap();
-        assert_eq!(repository.living().unwrap(), ["r1"]);
-        repository.free(&first).unwrap();
-        let second = repository.lock("t", "r2", 0).unwrap();
-        assert_eq!(second.fence, 9);
-        assert_eq!(
-            repository.renew(&first).unwrap_err().kind(),
-            ErrorKind::Locked
-        );
-    }
-
-    #[test]
-    fn a_file_that_is_something_else_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("goe.db");
-        std::fs::write(
-            &path,
-            "not a database at all, but long enough to be read as one",
-        )
-        .unwrap();
-        assert_eq!(
-            Repository::open(&path).unwrap_err().kind(),
-            ErrorKind::Config
-        );
-        assert!(
-            std::fs::read_to_string(&path)
-                .unwrap()
-                .starts_with("not a database")
-        );
-    }
-
-    #[test]
-    fn a_later_form_is_refused() {
-        let (folder, repository) = new();
-        repository
-            .connection()
-            .pragma_update(None, "user_version", 99)
-            .unwrap();
-        drop(repository);
-        let error = Repository::open(&folder.path().join("goe.db")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
-    }
+    Error::new(kind, format!("The repository {place} failed: {error}")).hint(hint)
 }

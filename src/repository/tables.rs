@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayBuilder, ArrayRef, Int64Builder, RecordBatch, StringBuilder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use rusqlite::{Row, Statement};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::Repository;
-use super::sqlite::failed;
+use super::engine::{Row, Statement};
 use crate::error::{Error, Result};
 
 /// The tables and the statements that fill them.
@@ -52,98 +51,54 @@ impl Repository {
     /// A table's columns; `None` for a name that it does not have. No row is read.
     ///
     /// # Errors
-    /// Those of the file.
+    /// Those of the database.
     pub fn table_schema(&self, name: &str) -> Result<Option<SchemaRef>> {
         let Some((_, sql)) = TABLES.iter().find(|(known, _)| *known == name) else {
             return Ok(None);
         };
-        let connection = self.connection();
-        let statement = connection.prepare(sql);
-        let statement = statement.map_err(|error| failed(self.path(), &error))?;
-        Ok(Some(schema(&statement)))
+        self.engine.columns(sql).map(Some)
     }
 
     /// All rows of a table.
     ///
     /// # Errors
-    /// Those of the file; kind Internal for a name that it does not have.
+    /// Those of the database; kind Internal for a name that it does not have.
     pub fn table(&self, name: &str) -> Result<RecordBatch> {
         let found = TABLES.iter().find(|(known, _)| *known == name);
         let (_, sql) = found.ok_or_else(|| Error::internal(format!("No table {name}")))?;
-        let connection = self.connection();
-        let failed = |error: rusqlite::Error| failed(self.path(), &error);
-        let mut statement = connection.prepare(sql).map_err(failed)?;
-        let schema = schema(&statement);
-        let mut columns: Vec<Column> = schema.fields().iter().map(|f| Column::new(f)).collect();
-        let mut rows = statement.query([]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            for (index, column) in columns.iter_mut().enumerate() {
-                column.push(row, index).map_err(failed)?;
-            }
+        let schema = self.engine.columns(sql)?;
+        let mut rows = self.rows(Statement::new(sql, []))?;
+        if name == "runs" {
+            self.tell_the_dead(&mut rows)?;
         }
-        let arrays = columns.into_iter().map(Column::finish).collect();
+        let arrays = schema.fields().iter().enumerate();
+        let arrays = arrays.map(|(column, field)| array(field, column, &rows));
+        let arrays = arrays.collect();
         Ok(RecordBatch::try_new(schema, arrays)?)
     }
-}
 
-fn schema(statement: &Statement<'_>) -> SchemaRef {
-    let fields = statement.columns().into_iter().map(|column| {
-        let data_type = match column.decl_type() {
-            Some("INTEGER") => DataType::Int64,
-            _ => DataType::Utf8,
-        };
-        Field::new(column.name(), data_type, true)
-    });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-enum Column {
-    Number(Int64Builder),
-    Text(StringBuilder),
-}
-
-impl Column {
-    fn new(field: &Field) -> Self {
-        match field.data_type() {
-            DataType::Int64 => Self::Number(Int64Builder::new()),
-            _ => Self::Text(StringBuilder::new()),
-        }
-    }
-
-    fn push(&mut self, row: &Row<'_>, index: usize) -> rusqlite::Result<()> {
-        match self {
-            Self::Number(builder) => builder.append_option(row.get(index)?),
-            Self::Text(builder) => builder.append_option(row.get::<_, Option<String>>(index)?),
+    /// Tells the runs that died from those that run.
+    fn tell_the_dead(&self, runs: &mut [Row]) -> Result<()> {
+        const STATUS: usize = 6;
+        let died = self.died()?;
+        for run in runs.iter_mut().filter(|run| died.contains(&run.text(0))) {
+            if let Some(status) = run.0.get_mut(STATUS) {
+                *status = "died".into();
+            }
         }
         Ok(())
     }
-
-    fn finish(self) -> ArrayRef {
-        match self {
-            Self::Number(mut builder) => ArrayBuilder::finish(&mut builder),
-            Self::Text(mut builder) => ArrayBuilder::finish(&mut builder),
-        }
-    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_table_has_typed_columns_and_its_rows() {
-        let repository = Repository::empty().unwrap();
-        for name in Repository::table_names() {
-            let schema = repository.table_schema(name).unwrap().unwrap();
-            assert_eq!(repository.table(name).unwrap().schema(), schema, "{name}");
+fn array(field: &Field, column: usize, rows: &[Row]) -> ArrayRef {
+    match field.data_type() {
+        DataType::Int64 => {
+            let numbers = rows.iter().map(|row| row.optional_number(column));
+            Arc::new(numbers.collect::<Int64Array>())
         }
-        repository.begin("r1", "o", "s", "t").unwrap();
-        let runs = repository.table("runs").unwrap();
-        assert_eq!(runs.num_rows(), 1);
-        assert_eq!(
-            runs.schema().field_with_name("rows").unwrap().data_type(),
-            &DataType::Int64
-        );
-        assert!(repository.table_schema("locks").unwrap().is_none());
+        _ => {
+            let texts = rows.iter().map(|row| row.optional_text(column));
+            Arc::new(texts.collect::<StringArray>())
+        }
     }
 }

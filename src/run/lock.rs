@@ -1,7 +1,6 @@
 //! A target held by this run, renewed while it works and freed when it is dropped.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
@@ -9,8 +8,16 @@ use crate::error::Result;
 use crate::offload::Plan;
 use crate::repository::{Lease, Repository};
 
-/// How often a lease is renewed; well within its time.
-const RENEWAL: Duration = Duration::from_secs(15);
+/// Renews a lease again and again. What fails now is tried again; a lease that is lost stays so, and
+/// shows at the publish, whose fence is refused then.
+async fn renew(repository: Arc<Repository>, lease: Lease) {
+    loop {
+        tokio::time::sleep(repository.renewal()).await;
+        let (keeper, kept) = (Arc::clone(&repository), lease.clone());
+        // A server may take its time to answer, and other work goes on meanwhile.
+        let _ = tokio::task::spawn_blocking(move || keeper.renew(&kept)).await;
+    }
+}
 
 /// A held target.
 pub(super) struct Held {
@@ -34,16 +41,7 @@ impl Held {
         above: u64,
     ) -> Result<Self> {
         let lease = repository.lock(target, run, above)?;
-        let (keeper, kept) = (Arc::clone(repository), lease.clone());
-        let renewal = tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(RENEWAL).await;
-                // A lease that is lost shows at the publish, whose fence is refused then.
-                if keeper.renew(&kept).is_err() {
-                    return;
-                }
-            }
-        });
+        let renewal = tokio::spawn(renew(Arc::clone(repository), lease.clone()));
         Ok(Self {
             repository: Arc::clone(repository),
             lease,

@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::OpenOptions;
 use crate::offload::{Offload, Plan, Record, Take};
-use crate::repository::History;
+use crate::repository::{History, RunRow};
 use crate::run::{
     Against, Changes, Finding, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher,
     filled_targets, plan_statement, remembered_targets,
@@ -36,6 +36,22 @@ use knowledge::Knowledge;
 use memory::Memory;
 
 pub use preview::{PreviewExtent, Sample};
+
+/// A run, and what takes it up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunState {
+    /// The run; its rows are those that it published so far.
+    pub run: RunRow,
+    /// Whether an offload of its name is defined, so that `RUN OFFLOAD` takes it up.
+    pub defined: bool,
+    /// Whether a later run to the same target ended well.
+    pub followed: bool,
+}
+
+/// Whether a target as it was written is the one of this name.
+fn names(written: &str, target: &str) -> bool {
+    TableName::parse(written).is_ok_and(|name| name.to_string() == target)
+}
 
 /// A configuration at work. Cheap to clone.
 #[derive(Clone)]
@@ -55,7 +71,7 @@ impl Session {
     /// # Errors
     /// [`ErrorKind::Internal`] when the engine can't be set up.
     pub fn new(config: Config) -> Result<Self> {
-        let memory = Arc::new(Memory::new(config.repository()));
+        let memory = Arc::new(Memory::new(config.repository().clone()));
         let connections = Arc::new(Connections::new(config));
         let engine = engine::build(
             &connections,
@@ -200,6 +216,37 @@ impl Session {
     /// As [`crate::repository::Repository::history`].
     pub fn history(&self, run: Option<&str>) -> Result<History> {
         self.inner.memory.open()?.history(run)
+    }
+
+    /// The runs that did not come to a good end, or all, with what is known of how to go on.
+    ///
+    /// # Errors
+    /// As [`crate::repository::Repository::runs`].
+    pub fn runs(&self, all: bool) -> Result<Vec<RunState>> {
+        let repository = self.inner.memory.look()?;
+        let (known, runs) = (repository.definitions()?, repository.runs()?);
+        let is_defined = |run: &RunRow| {
+            let mut known = known.iter();
+            known.any(|known| known.name == run.offload && names(&known.spec.to, &run.target))
+        };
+        let states = runs.iter().enumerate().map(|(place, run)| RunState {
+            run: run.clone(),
+            defined: is_defined(run),
+            followed: runs[place + 1..]
+                .iter()
+                .any(|later| later.is_done() && later.target == run.target),
+        });
+        let wanted =
+            |state: &RunState| all || state.run.is_broken() || state.run.status == "running";
+        Ok(states.filter(wanted).collect())
+    }
+
+    /// Gives up a run that came to no good end, and frees what it holds.
+    ///
+    /// # Errors
+    /// As [`crate::repository::Repository::abandon`].
+    pub fn abandon(&self, run: &str) -> Result<RunRow> {
+        self.inner.memory.look()?.abandon(run)
     }
 
     /// The files that dead runs left beside a target; with `remove` they are removed.

@@ -4,7 +4,7 @@ mod connections;
 #[cfg(feature = "delta")]
 mod delta;
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

@@ -13,6 +13,7 @@ mod numeric;
 mod partitions;
 mod pool;
 mod read;
+mod server;
 mod session;
 mod splits;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use self::connect::Settings;
 use self::dialect::Postgres;
 use self::error::failed;
 use self::read::TableSnapshot;
+pub(crate) use self::server::Server;
 use self::session::Session;
 use self::types::Types;
 use super::System;

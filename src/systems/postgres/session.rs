@@ -40,7 +40,7 @@ impl Session {
     }
 
     /// Tries what `sslmode` allows, and tells the first refusal.
-    async fn connect(settings: &Settings) -> Result<Self> {
+    pub(super) async fn connect(settings: &Settings) -> Result<Self> {
         let tls = settings.trust.connector()?;
         let mut first = None;
         for attempt in settings.trust.mode.attempts() {

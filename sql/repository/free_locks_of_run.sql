@@ -1,0 +1,1 @@
+UPDATE locks SET expires = 0 WHERE holder = ?1;

@@ -1,0 +1,1 @@
+SELECT run, CAST(sum(rows) AS INTEGER), CAST(sum(bytes) AS INTEGER) FROM chunks GROUP BY run;
