@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::Repository;
-use super::sqlite::{failed, signed};
+use super::sqlite::{failed, signed, statement};
 use crate::error::Result;
 use crate::staging::Manifest;
 
@@ -96,7 +96,9 @@ impl Repository {
     ) -> Result<()> {
         let mut connection = self.connection();
         let written = connection.transaction().and_then(|transaction| {
+            statement()?;
             write(&transaction)?;
+            statement()?;
             transaction.commit()
         });
         written.map_err(|error| failed(self.path(), &error))

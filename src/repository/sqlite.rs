@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{Ending, History, RunRow, StepRow};
 use crate::backend::StoredRecord;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::{self, Operation};
 
 /// Applied in order; `user_version` counts how many were.
 const MIGRATIONS: &[&str] = &[
@@ -17,7 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../sql/repository/0002_chunks.sql"),
 ];
 
-/// How long a lease holds without being renewed, in seconds.
+/// How long a lease holds without being renewed, in seconds, unless `GOE_LEASE_SECONDS` says so.
 const LEASE_SECONDS: i64 = 60;
 
 /// How long a writer waits for another one.
@@ -50,7 +51,8 @@ impl Repository {
     /// it can't be written.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = |error: rusqlite::Error| failed(path, &error);
-        let connection = Connection::open(path).map_err(failed)?;
+        let connection = statement().and_then(|()| Connection::open(path));
+        let connection = connection.map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
         migrate(&connection, path)?;
         Ok(Self {
@@ -176,12 +178,14 @@ impl Repository {
             target,
             holder,
             signed(above) + 1,
-            seconds + LEASE_SECONDS,
+            seconds + lease_seconds(),
             seconds
         ];
-        let fence: Option<i64> = self
-            .connection()
-            .query_row(sql, parameters, |row| row.get(0))
+        let fence: Option<i64> = statement()
+            .and_then(|()| {
+                let connection = self.connection();
+                connection.query_row(sql, parameters, |row| row.get(0))
+            })
             .optional()
             .map_err(|error| failed(&self.path, &error))?;
         match fence {
@@ -217,10 +221,12 @@ impl Repository {
     /// Kind Locked when it is another run's by now.
     pub fn renew(&self, lease: &Lease) -> Result<()> {
         let sql = include_str!("../../sql/repository/renew_lock.sql");
-        let expires = Utc::now().timestamp() + LEASE_SECONDS;
-        let changed = self
-            .connection()
-            .execute(sql, params![lease.target, lease.holder, expires])
+        let expires = Utc::now().timestamp() + lease_seconds();
+        let changed = statement()
+            .and_then(|()| {
+                let connection = self.connection();
+                connection.execute(sql, params![lease.target, lease.holder, expires])
+            })
             .map_err(|error| failed(&self.path, &error))?;
         if changed == 1 {
             Ok(())
@@ -236,6 +242,21 @@ impl Repository {
     pub fn free(&self, lease: &Lease) -> Result<()> {
         let sql = include_str!("../../sql/repository/free_lock.sql");
         self.execute(sql, params![lease.target, lease.holder])
+    }
+
+    /// Takes every lease that is over away from its holder: he can't renew it any more, so that
+    /// what he left may be removed.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn end_expired(&self) -> Result<()> {
+        let sql = include_str!("../../sql/repository/end_expired_locks.sql");
+        self.execute(sql, params![Utc::now().timestamp()])
+    }
+
+    /// How often a lease wants to be renewed; well within its time.
+    pub(crate) fn renewal(&self) -> Duration {
+        Duration::from_millis(lease_seconds().unsigned_abs() * 250)
     }
 
     /// The runs that hold a target now.
@@ -260,7 +281,7 @@ impl Repository {
     }
 
     pub(super) fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<()> {
-        match self.connection().execute(sql, parameters) {
+        match statement().and_then(|()| self.connection().execute(sql, parameters)) {
             Ok(_) => Ok(()),
             Err(error) => Err(failed(&self.path, &error)),
         }
@@ -273,8 +294,8 @@ impl Repository {
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
         let connection = self.connection();
-        let rows = connection
-            .prepare(sql)
+        let rows = statement()
+            .and_then(|()| connection.prepare(sql))
             .and_then(|mut statement| statement.query_map(parameters, read)?.collect());
         rows.map_err(|error| failed(&self.path, &error))
     }
@@ -312,6 +333,7 @@ fn migrate(connection: &Connection, path: &Path) -> Result<()> {
         .execute_batch("BEGIN IMMEDIATE")
         .map_err(failed)?;
     let migrated = (|| -> Result<()> {
+        fault::point("migrate.begun")?;
         let done: usize = connection
             .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
             .map(|version| usize::try_from(version).unwrap_or(usize::MAX))
@@ -327,7 +349,9 @@ fn migrate(connection: &Connection, path: &Path) -> Result<()> {
             .hint("use that version of goe, or another repository file"));
         };
         for migration in missing {
+            statement().map_err(failed)?;
             connection.execute_batch(migration).map_err(failed)?;
+            fault::point("migrate.applied")?;
         }
         connection
             .pragma_update(None, "user_version", signed(MIGRATIONS.len() as u64))
@@ -339,7 +363,16 @@ fn migrate(connection: &Connection, path: &Path) -> Result<()> {
         "ROLLBACK"
     };
     connection.execute_batch(end).map_err(failed)?;
-    migrated
+    migrated?;
+    fault::point("migrate.committed")
+}
+
+/// A statement is about to run; where a test asks for it, it fails as on a broken disk.
+pub(super) fn statement() -> rusqlite::Result<()> {
+    fault::call(Operation::Repository).map_err(|error| {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+        rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
+    })
 }
 
 pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
@@ -354,6 +387,10 @@ pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
             (ErrorKind::Locked, "another goe is writing to it; run again")
         }
         Some(Code::DiskFull) => (ErrorKind::Load, "free some space"),
+        Some(Code::SystemIoFailure) => (
+            ErrorKind::Connect,
+            "check the disk that holds it, then run again; the target's data is safe",
+        ),
         _ => (
             ErrorKind::Internal,
             "the target's data is safe; the file may be deleted",
@@ -364,6 +401,14 @@ pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
         format!("The repository {} failed: {error}", path.display()),
     )
     .hint(hint)
+}
+
+fn lease_seconds() -> i64 {
+    let given = std::env::var("GOE_LEASE_SECONDS").ok();
+    let given = given.and_then(|text| text.parse().ok());
+    given
+        .filter(|seconds| (2..=3600).contains(seconds))
+        .unwrap_or(LEASE_SECONDS)
 }
 
 pub(super) fn now() -> String {

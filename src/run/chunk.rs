@@ -12,6 +12,7 @@ use super::verify::stored_proof;
 use super::{Event, Runner, positions, proof};
 use crate::backend::{Backend, Mode, Publication, Published, StoredRecord, TargetColumn};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::frontend::{Snapshot, pin};
 use crate::offload::{
     Coverage, FORMAT, Plan, PlannedChunk, Proof, PublishedChunk, Record, Region, Step,
@@ -88,6 +89,7 @@ impl ChunkRun<'_> {
             rows = pin(rows, source, &snapshot)?;
             snapshots.push(snapshot);
         }
+        fault::point("snapshot.opened")?;
         let manifest = self.stage(rows.clone()).await?;
         Ok((Opened { rows, snapshots }, manifest))
     }
@@ -156,6 +158,7 @@ impl ChunkRun<'_> {
         opened: &Opened,
     ) -> Result<(Published, StoredRecord)> {
         self.held.check()?;
+        fault::point("lock.checked")?;
         let gone = self.gone().await?;
         let chunk = manifest.hashes();
         let proof = Proof {
@@ -185,9 +188,11 @@ impl ChunkRun<'_> {
                     .map_err(|error| Error::internal(error.to_string()))?,
             })
             .await?;
+        fault::point("publish.unheard")?;
         // The target holds the truth; a mirror that can't be written is only a stale mirror.
         let target = self.plan.definition.name.to_string();
         let _ = self.repository.mirror(&target, &record);
+        fault::point("record.mirrored")?;
         Ok((published, record))
     }
 

@@ -1,16 +1,13 @@
 //! A target held by this run, renewed while it works and freed when it is dropped.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
 use crate::error::Result;
+use crate::fault;
 use crate::offload::Plan;
 use crate::repository::{Lease, Repository};
-
-/// How often a lease is renewed; well within its time.
-const RENEWAL: Duration = Duration::from_secs(15);
 
 /// A held target.
 pub(super) struct Held {
@@ -37,18 +34,21 @@ impl Held {
         let (keeper, kept) = (Arc::clone(repository), lease.clone());
         let renewal = tokio::spawn(async move {
             loop {
-                tokio::time::sleep(RENEWAL).await;
+                tokio::time::sleep(keeper.renewal()).await;
                 // A lease that is lost shows at the publish, whose fence is refused then.
-                if keeper.renew(&kept).is_err() {
+                let renewed = keeper.renew(&kept);
+                if renewed.and_then(|()| fault::point("lock.renewed")).is_err() {
                     return;
                 }
             }
         });
-        Ok(Self {
+        let held = Self {
             repository: Arc::clone(repository),
             lease,
             renewal,
-        })
+        };
+        fault::point("lock.taken")?;
+        Ok(held)
     }
 
     pub(super) fn fence(&self) -> u64 {
@@ -66,5 +66,6 @@ impl Drop for Held {
         self.renewal.abort();
         // If it can't be freed now it expires by itself.
         let _ = self.repository.free(&self.lease);
+        let _ = fault::point("lock.freed");
     }
 }
