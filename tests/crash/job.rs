@@ -129,6 +129,39 @@ impl Job {
         Self::new(project, "shop.main.orders", &months, rows, origin)
     }
 
+    /// A job of one large staged file, which goes up in parts.
+    pub fn of_wide_file() -> Self {
+        let rows = 400;
+        let project = Project::with(&format!(
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT);
+             WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})
+             INSERT INTO orders SELECT n, hex(randomblob(3000)) FROM n"
+        ));
+        let origin = ["sqlite", "shop.db", "orders"];
+        let rows = Rows { rows, chunks: 1 };
+        Self::new(project, "shop.main.orders", &[], rows, origin)
+    }
+
+    /// A job whose first half is published already, and whose second half came since.
+    pub fn of_grown_file(rows: i64) -> Self {
+        let note = |id| format!("({id}, 'note {id}')");
+        let values = |from, to| (from..=to).map(note).collect::<Vec<_>>().join(", ");
+        let project = Project::with(&format!(
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT);
+             INSERT INTO orders VALUES {}",
+            values(1, rows / 2)
+        ));
+        let origin = ["sqlite", "shop.db", "orders"];
+        let by_id = ["--incremental-by", "id"];
+        let both = Rows { rows, chunks: 2 };
+        let job = Self::new(project, "shop.main.orders", &by_id, both, origin);
+        Ran::of(job.command()).ok();
+        let rest = values(rows / 2 + 1, rows);
+        job.project
+            .sqlite(&format!("INSERT INTO orders VALUES {rest}"));
+        job
+    }
+
     /// A job of as many chunks as its table has partitions, three, out of a server.
     pub fn of_server(server: &Server, rows: i64) -> Self {
         let one_each = ["--max-offload-chunk-count", "1"];

@@ -37,7 +37,7 @@ fn unnamed(job: &Job) -> Vec<String> {
 
 /// Cleans up after a job that is done: nothing is left that no version names, and every row is there.
 #[track_caller]
-pub(super) fn clean(job: &Job, case: &str) -> usize {
+pub(super) fn clean(job: &Job, case: &str) -> Vec<String> {
     let before = unnamed(job);
     let cleaned = job
         .project
@@ -52,7 +52,7 @@ pub(super) fn clean(job: &Job, case: &str) -> usize {
     assert_eq!(removed, before, "after {case}");
     assert_eq!(unnamed(job), Vec::<String>::new(), "after {case}");
     job.is_complete(case);
-    removed.len()
+    removed
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn the_files_of_the_dead_go_and_no_others() {
         Ran::of(job.faulty(&format!("{point}=abort")));
         assert!(job.reached().1, "{point} is reached");
         job.finish(point);
-        gone += clean(&job, point);
+        gone += clean(&job, point).len();
         job.project.goe(&["verify", TARGET, "--stored"]).ok();
     }
     assert!(gone > deaths.len(), "{gone} files");
@@ -80,6 +80,29 @@ fn the_files_of_the_dead_go_and_no_others() {
             "{} deaths, {gone} files removed, 0 left, 0 others touched",
             deaths.len()
         ),
+    );
+}
+
+/// A run may die before any request that it makes of the store; parts of a file lie on the disk then.
+#[test]
+fn what_a_run_left_that_died_before_any_request_goes() {
+    let clean_run = Job::of_wide_file();
+    Ran::of(clean_run.faulty("")).ok();
+    let requests = clean_run.reached().0["store"];
+    let (mut gone, mut unfinished) = (0, 0);
+    for request in 1..=requests {
+        let job = Job::of_wide_file();
+        let fault = format!("store=abort@{request}");
+        assert_eq!(Ran::of(job.faulty(&fault)).code, None, "{fault}");
+        job.finish(&fault);
+        let files = clean(&job, &fault);
+        gone += files.len();
+        unfinished += files.iter().filter(|file| file.contains('#')).count();
+    }
+    assert!(unfinished > 0, "no file ever goes up in parts");
+    tell(
+        "orphans of runs that died before a request to the store",
+        &format!("N = 1 … {requests}, {gone} files removed, {unfinished} of them unfinished"),
     );
 }
 
