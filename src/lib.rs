@@ -49,6 +49,7 @@ pub mod backend;
 pub mod cli;
 pub mod config;
 mod error;
+pub mod fault;
 pub mod frontend;
 pub mod offload;
 pub mod repository;

@@ -5,6 +5,8 @@
 mod badinput;
 mod chunks;
 mod cli;
+#[cfg(debug_assertions)]
+mod crash;
 mod engine;
 mod fsck;
 mod independent;

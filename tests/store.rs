@@ -43,7 +43,7 @@ fn full<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 /// An address of `GOE_TEST_S3`, taken apart.
 #[derive(Clone)]
-struct Bucket {
+pub struct Bucket {
     endpoint: String,
     key: String,
     secret: String,
@@ -53,7 +53,7 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let Ok(address) = std::env::var("GOE_TEST_S3") else {
             skip("object stores: GOE_TEST_S3 names none");
             return None;
@@ -71,7 +71,7 @@ impl Bucket {
     }
 
     /// The project's configuration with a lake here.
-    fn configure(&self, project: &Project) {
+    pub fn configure(&self, project: &Project) {
         let Self {
             endpoint,
             key,
@@ -129,7 +129,7 @@ impl Bucket {
     }
 
     /// A table, copied to a local folder and read there without our own code.
-    async fn table(&self, project: &Project, place: &str) -> Table {
+    pub async fn table(&self, project: &Project, place: &str) -> Table {
         let copy = project.path("copy").join(place);
         let _ = fs::remove_dir_all(&copy);
         for object in self.objects(place).await {

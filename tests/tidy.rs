@@ -8,8 +8,9 @@ use std::path::Path;
 use crate::source::{Source, files, root, shown, sources};
 
 /// A module uses only what stands before it in this list.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "error",
+    "fault",
     "schema",
     "config",
     "frontend",
@@ -25,8 +26,8 @@ const ORDER: [&str; 13] = [
 ];
 
 /// Everything that a system may use.
-const BELOW_SYSTEMS: [&str; 6] = [
-    "error", "schema", "config", "frontend", "staging", "backend",
+const BELOW_SYSTEMS: [&str; 7] = [
+    "error", "fault", "schema", "config", "frontend", "staging", "backend",
 ];
 
 /// Who may use the registry of systems.

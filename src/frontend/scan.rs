@@ -23,6 +23,7 @@ use super::{
     Snapshot, Source, Split, Splits, request_schema, select_sql,
 };
 use crate::error::{Error, Result};
+use crate::fault;
 
 /// What a scan reads.
 #[derive(Debug, Clone)]
@@ -196,7 +197,10 @@ async fn next_split(
     }
     let position = queue.next.fetch_add(1, Ordering::Relaxed);
     match spec.splits.list.get(position) {
-        Some(split) => spec.read(snapshot.as_ref(), split).await.map(Some),
+        Some(split) => {
+            let batches = spec.read(snapshot.as_ref(), split).await?;
+            Ok(Some(fault::batches(batches)))
+        }
         None => Ok(None),
     }
 }

@@ -114,6 +114,16 @@ impl Repository {
         self.end(&lease.target, &lease.holder, lease.fence)
     }
 
+    /// Takes every lease that is over away from its holder: he can't renew it any more, so that
+    /// what he left may be removed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn end_expired(&self) -> Result<()> {
+        let sql = include_str!("../../sql/repository/end_expired_locks.sql");
+        self.execute(Statement::new(sql, [])).map(drop)
+    }
+
     /// The runs that hold a target now, those whose processes are known to be dead left out.
     ///
     /// # Errors

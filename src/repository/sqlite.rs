@@ -11,6 +11,7 @@ use rusqlite::{Connection, ToSql, TransactionBehavior, params_from_iter};
 use super::engine::{Engine, Row, Statement, Value};
 use super::migrate;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::{self, Operation};
 
 /// How long a writer waits for another one.
 const BUSY: Duration = Duration::from_secs(10);
@@ -25,11 +26,8 @@ pub(super) struct Sqlite {
 impl Sqlite {
     /// Opens a file, made new where there is none.
     pub(super) fn open(path: &Path, migrations: &[&'static str]) -> Result<Self> {
-        Self::ready(
-            path.display().to_string(),
-            Connection::open(path),
-            migrations,
-        )
+        let opened = statement().and_then(|()| Connection::open(path));
+        Self::ready(path.display().to_string(), opened, migrations)
     }
 
     /// In memory, for one process.
@@ -53,6 +51,7 @@ impl Sqlite {
         let done = version(&connection).map_err(failed)?;
         if migrate::next(migrations, done, &place)?.is_some() {
             while migrate_once(&connection, &place, migrations)? {}
+            fault::point("migrate.committed")?;
         }
         Ok(Self {
             place,
@@ -80,23 +79,25 @@ impl Engine for Sqlite {
             .and_then(|transaction| {
                 let mut changed = 0;
                 for Statement { sql, values } in &statements {
+                    statement()?;
                     let mut prepared = transaction.prepare_cached(sql)?;
                     changed += prepared.execute(params_from_iter(values))?;
                 }
+                statement()?;
                 transaction.commit()?;
                 Ok(changed as u64)
             });
         changed.map_err(|error| self.failed(&error))
     }
 
-    fn rows(&self, statement: Statement) -> Result<Vec<Row>> {
+    fn rows(&self, query: Statement) -> Result<Vec<Row>> {
         let connection = self.connection();
-        let rows = connection
-            .prepare_cached(statement.sql)
+        let rows = statement()
+            .and_then(|()| connection.prepare_cached(query.sql))
             .and_then(|mut prepared| {
                 let width = prepared.column_count();
                 prepared
-                    .query_map(params_from_iter(&statement.values), |row| {
+                    .query_map(params_from_iter(&query.values), |row| {
                         let values = (0..width).map(|column| row.get_ref(column).map(read));
                         values.collect::<Result<_, _>>().map(Row)
                     })?
@@ -151,11 +152,14 @@ fn migrate_once(connection: &Connection, place: &str, migrations: &[&'static str
         .execute_batch("BEGIN IMMEDIATE")
         .map_err(failed)?;
     let migrated = (|| -> Result<bool> {
+        fault::point("migrate.begun")?;
         let done = version(connection).map_err(failed)?;
         let Some(migration) = migrate::next(migrations, done, place)? else {
             return Ok(false);
         };
+        statement().map_err(failed)?;
         connection.execute_batch(migration).map_err(failed)?;
+        fault::point("migrate.applied")?;
         let counted = connection.pragma_update(None, "user_version", done + 1);
         counted.map_err(failed)?;
         Ok(true)
@@ -167,6 +171,14 @@ fn migrate_once(connection: &Connection, place: &str, migrations: &[&'static str
     };
     connection.execute_batch(end).map_err(failed)?;
     migrated
+}
+
+/// A statement is about to run; where a test asks for it, it fails as on a broken disk.
+fn statement() -> rusqlite::Result<()> {
+    fault::call(Operation::Repository).map_err(|error| {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+        rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
+    })
 }
 
 fn failed(place: &str, error: &rusqlite::Error) -> Error {
@@ -181,6 +193,10 @@ fn failed(place: &str, error: &rusqlite::Error) -> Error {
             (ErrorKind::Locked, "another goe is writing to it; run again")
         }
         Some(Code::DiskFull) => (ErrorKind::Load, "free some space"),
+        Some(Code::SystemIoFailure) => (
+            ErrorKind::Connect,
+            "check the disk that holds it, then run again; the target's data is safe",
+        ),
         _ => (
             ErrorKind::Internal,
             "the target's data is safe; the file may be deleted",

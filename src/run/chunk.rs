@@ -13,6 +13,7 @@ use super::verify::stored_proof;
 use super::{Event, Runner, positions, proof};
 use crate::backend::{Backend, Change, Mode, Publication, Published, StoredRecord, TargetColumn};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::frontend::{Snapshot, pin};
 use crate::offload::{
     Coverage, FORMAT, Plan, PlannedChunk, Proof, PublishedChunk, Record, Region, Step,
@@ -129,6 +130,7 @@ impl ChunkRun<'_> {
             rows = pin(rows, source, &snapshot)?;
             snapshots.push(snapshot);
         }
+        fault::point("snapshot.opened")?;
         let staged = self.stage(rows.clone(), attempt);
         let manifest = match self.plan.offload().snapshot_age() {
             // What replaces rows does so in one commit: it can't be cut.
@@ -216,6 +218,7 @@ impl ChunkRun<'_> {
         opened: &Opened,
     ) -> Result<(Published, StoredRecord)> {
         self.held.check()?;
+        fault::point("lock.checked")?;
         let gone = self.gone().await?;
         let chunk = manifest.hashes();
         let proof = Proof {
@@ -245,9 +248,11 @@ impl ChunkRun<'_> {
                     .map_err(|error| Error::internal(error.to_string()))?,
             })
             .await?;
+        fault::point("publish.unheard")?;
         // The target holds the truth; a mirror that can't be written is only a stale mirror.
         let target = self.plan.definition.name.to_string();
         let _ = self.repository.mirror(&target, &record);
+        fault::point("record.mirrored")?;
         Ok((published, record))
     }
 

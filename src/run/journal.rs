@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{Event, Interrupt, Outcome, Watcher};
 use crate::backend::Published;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::offload::{Offload, Step};
 use crate::repository::{Chunk, Ending, KeptEvent, Repository};
 use crate::staging::Manifest;
@@ -57,6 +58,7 @@ impl Journal {
         journal
             .repository
             .begin(&journal.run, offload.name(), &source, &target)?;
+        fault::point("run.begun")?;
         journal.tell(&Event::RunStarted {
             run: journal.run.clone(),
             offload: offload.name().to_owned(),
@@ -112,7 +114,8 @@ impl Journal {
             version: &published.version,
             proof,
         };
-        if let Err(error) = self.repository.chunk(&self.run, &chunk) {
+        let kept = self.repository.chunk(&self.run, &chunk);
+        if let Err(error) = kept.and_then(|()| fault::point("chunk.kept")) {
             self.note(format!(
                 "chunk {number} is published, but not in the history: {error}"
             ));
@@ -157,6 +160,8 @@ impl Journal {
         let began = Instant::now();
         self.repository
             .begin_step(&self.run, ordinal, &step.to_string(), chunk)?;
+        let (begun, ended) = points(step);
+        fault::point(begun)?;
         self.tell(&Event::StepStarted {
             run: self.run.clone(),
             step,
@@ -167,6 +172,7 @@ impl Journal {
         self.repository
             .finish_step(&self.run, ordinal, millis(began), status)?;
         if result.is_ok() {
+            fault::point(ended)?;
             let millis = millis(began);
             self.tell(&Event::StepFinished {
                 run: self.run.clone(),
@@ -206,7 +212,9 @@ impl Journal {
             millis: self.millis(),
             error: ending.error.clone(),
         });
-        let written = self.repository.finish(&self.run, &ending);
+        let written = fault::point("run.ending")
+            .and_then(|()| self.repository.finish(&self.run, &ending))
+            .and_then(|()| fault::point("run.ended"));
         match (result, written) {
             // What was published stays published, even if the history could not be written.
             (Ok(outcome), Err(error)) => {
@@ -223,6 +231,19 @@ pub(super) fn told(error: &Error) -> String {
     match error.kind() {
         ErrorKind::Data | ErrorKind::TypeLoss => error.kind().describe().to_owned(),
         _ => error.message().to_owned(),
+    }
+}
+
+/// The fault points at a step's beginning and end.
+fn points(step: Step) -> (&'static str, &'static str) {
+    match step {
+        Step::Describe => ("describe.begun", "describe.ended"),
+        Step::Plan => ("plan.begun", "plan.ended"),
+        Step::Prepare => ("prepare.begun", "prepare.ended"),
+        Step::Stage => ("stage.begun", "stage.ended"),
+        Step::Load => ("load.begun", "load.ended"),
+        Step::Verify => ("verify.begun", "verify.ended"),
+        Step::Publish => ("publish.begun", "publish.ended"),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use crate::error::Result;
+use crate::fault;
 use crate::offload::Plan;
 use crate::repository::{Lease, Repository};
 
@@ -15,7 +16,11 @@ async fn renew(repository: Arc<Repository>, lease: Lease) {
         tokio::time::sleep(repository.renewal()).await;
         let (keeper, kept) = (Arc::clone(&repository), lease.clone());
         // A server may take its time to answer, and other work goes on meanwhile.
-        let _ = tokio::task::spawn_blocking(move || keeper.renew(&kept)).await;
+        let renew = move || {
+            let renewed = keeper.renew(&kept);
+            renewed.and_then(|()| fault::point("lock.renewed"))
+        };
+        let _ = tokio::task::spawn_blocking(renew).await;
     }
 }
 
@@ -42,11 +47,13 @@ impl Held {
     ) -> Result<Self> {
         let lease = repository.lock(target, run, above)?;
         let renewal = tokio::spawn(renew(Arc::clone(repository), lease.clone()));
-        Ok(Self {
+        let held = Self {
             repository: Arc::clone(repository),
             lease,
             renewal,
-        })
+        };
+        fault::point("lock.taken")?;
+        Ok(held)
     }
 
     pub(super) fn fence(&self) -> u64 {
@@ -64,5 +71,6 @@ impl Drop for Held {
         self.renewal.abort();
         // If it can't be freed now it expires by itself.
         let _ = self.repository.free(&self.lease);
+        let _ = fault::point("lock.freed");
     }
 }

@@ -255,7 +255,12 @@ impl Session {
     /// Whatever the target's system says.
     pub async fn clean(&self, target: &TableName, remove: bool) -> Result<Vec<Orphan>> {
         let backend = self.inner.connections.backend(&target.connection)?;
-        let living = self.inner.memory.open()?.living()?;
+        let repository = self.inner.memory.open()?;
+        if remove {
+            // Who slept past his lease must not publish files that are removed now.
+            repository.end_expired()?;
+        }
+        let living = repository.living()?;
         backend
             .orphans(&target.schema, &target.table, &living, remove)
             .await

@@ -18,6 +18,7 @@ use super::collected::Collected;
 use super::partition::{PartitionKey, split_batch, split_sorted};
 use super::{StageSpec, StagedFile, partition_path};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::schema::{RowHasher, TableHashes};
 
 /// Rows of a row group at most: a reader holds a row group, so its size bounds the memory of the
@@ -204,6 +205,7 @@ impl PartitionedWriter {
         {
             self.make_room().await?;
             let file = self.create(key)?;
+            fault::point("file.opened")?;
             if let Some(partition) = self.partitions.get_mut(key) {
                 partition.file = Some(file);
                 self.open += 1;
@@ -284,7 +286,9 @@ impl PartitionedWriter {
             return Ok(());
         };
         self.open -= 1;
+        fault::point("file.filled")?;
         file.writer.finish().await?;
+        fault::point("file.uploaded")?;
         let bytes = file.writer.bytes_written() as u64;
         self.spec.progress.add_bytes(bytes);
         let bounds: Result<Vec<_>> = partition.bounds.iter().map(Bounds::finish).collect();

@@ -7,6 +7,7 @@ use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionContext;
 
 use crate::error::Result;
+use crate::fault;
 use crate::staging::{Manifest, StageNode, StageSpec, collect_manifest};
 
 /// Stages the rows of a plan and gives the manifest.
@@ -22,5 +23,7 @@ pub async fn stage(
     let plan = StageNode::plan(rows, spec)?;
     let physical = engine.state().create_physical_plan(&plan).await?;
     let files = collect(physical, engine.task_ctx()).await?;
-    collect_manifest(&id, &files)
+    let manifest = collect_manifest(&id, &files)?;
+    fault::point("manifest.made")?;
+    Ok(manifest)
 }

@@ -6,6 +6,7 @@ use deltalake::checkpoints::create_checkpoint;
 use super::connect::TablePlace;
 use super::metadata::TableMetadata;
 use super::snapshot::log_store;
+use crate::fault;
 
 /// The table property that says how many versions lie between two checkpoints.
 const INTERVAL: &str = "delta.checkpointInterval";
@@ -22,8 +23,9 @@ pub(super) async fn write_if_due(place: &TablePlace, version: u64, interval: u64
     }
     let Ok(log) = log_store(place) else { return };
     let mut table = DeltaTable::new(log);
-    if table.load().await.is_ok() {
+    if fault::point("checkpoint.due").is_ok() && table.load().await.is_ok() {
         let _ = create_checkpoint(&table, None).await;
+        let _ = fault::point("checkpoint.written");
     }
 }
 

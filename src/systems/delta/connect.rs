@@ -15,6 +15,7 @@ use super::error::store_error;
 use super::store;
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::frontend::Probe;
 use crate::schema::TableName;
 
@@ -35,6 +36,8 @@ pub(super) struct TablePlace {
     pub(super) name: TableName,
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) url: String,
+    /// The same on a disk of this machine.
+    pub(super) folder: Option<PathBuf>,
     /// Whether the store was seen to refuse to make what is there; `None` where it surely does.
     pub(super) refuses: Option<Arc<AtomicBool>>,
 }
@@ -72,7 +75,7 @@ impl Lake {
         let root = PrefixStore::new(LocalFileSystem::new(), prefix);
         Ok(Self {
             name: name.to_owned(),
-            root: Arc::new(root),
+            root: fault::store(Arc::new(root)),
             url: folder.display().to_string(),
             folder: Some(folder),
             encrypted: None,
@@ -98,7 +101,7 @@ impl Lake {
         shown.set_query(None);
         Ok(Self {
             name: connection.name.clone(),
-            root: Arc::new(PrefixStore::new(place.store, place.prefix)),
+            root: fault::store(Arc::new(PrefixStore::new(place.store, place.prefix))),
             url: shown.as_str().trim_end_matches('/').to_owned(),
             folder: None,
             encrypted: Some(place.encrypted),
@@ -126,6 +129,7 @@ impl Lake {
             name: TableName::new(&self.name, schema, table),
             store: Arc::new(PrefixStore::new(Arc::clone(&self.root), prefix)),
             url: format!("{}/{folder}", self.url),
+            folder: self.folder.as_ref().map(|root| root.join(&folder)),
             refuses: self.refuses.clone(),
         })
     }

@@ -23,6 +23,7 @@ use super::types::DeltaTypes;
 use super::value;
 use crate::backend::{Change, Mode, Publication, Published, TargetDefinition, TargetTable};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::frontend::TypeMap;
 use crate::staging::{Manifest, StagedFile, can_partition};
 
@@ -53,11 +54,15 @@ pub(super) async fn publish(place: &TablePlace, publication: &Publication) -> Re
             .as_ref()
             .map_or(u64::MAX, |state| checkpoint::interval(&state.metadata));
         let (commit, rows_removed) = prepare(place, state, table, publication).await?;
+        fault::point("publish.prepared")?;
         write_proof(place, publication).await?;
+        fault::point("publish.proof_written")?;
         let number = commit.version();
         let version = format!("version {number}");
+        fault::point("publish.before_commit")?;
         match commit.write(place).await? {
             Written::Yes => {
+                fault::point("publish.committed")?;
                 checkpoint::write_if_due(place, number, interval).await;
                 return Ok(Published {
                     version,

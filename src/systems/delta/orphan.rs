@@ -1,6 +1,8 @@
 //! Files that dead runs left behind.
 
 use std::collections::HashSet;
+use std::fs;
+use std::path::Path as FilePath;
 
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -13,6 +15,7 @@ use super::load::PROOFS;
 use super::snapshot::TableState;
 use crate::backend::Orphan;
 use crate::error::Result;
+use crate::fault;
 
 /// The run that staged a file, by the file's name `part-<run>-<chunk>-….parquet`; `None` for a
 /// name that goe does not give.
@@ -53,9 +56,11 @@ pub(super) async fn sweep(
                     .is_some_and(|all| !all.contains(stem(&orphan.path)))
         });
     }
+    fault::point("clean.listed")?;
     if remove {
         for orphan in &orphans {
             delete(place, &orphan.path).await?;
+            fault::point("clean.removed")?;
         }
     }
     Ok(orphans)
@@ -86,12 +91,62 @@ async fn candidates(place: &TablePlace, living: &[String]) -> Result<Vec<Orphan>
             });
         }
     }
+    if let Some(folder) = &place.folder {
+        let mut unfinished = Vec::new();
+        find_unfinished(folder, "", &mut unfinished)
+            .map_err(|error| store_error(&listing(place), error))?;
+        unfinished.retain(|orphan| !living.contains(&orphan.run));
+        found.append(&mut unfinished);
+    }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
 
+/// Finds what a run that was killed left of uploads to a local disk: `FILE#N`, renamed to `FILE` when
+/// it is whole. The store neither lists nor removes such files.
+fn find_unfinished(
+    folder: &FilePath,
+    inside: &str,
+    found: &mut Vec<Orphan>,
+) -> std::io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let path = format!("{inside}{name}");
+        if entry.file_type()?.is_dir() {
+            find_unfinished(&entry.path(), &format!("{path}/"), found)?;
+        } else if let Some(run) = unfinished_run(&path) {
+            // Gone by now if it was renamed into place meanwhile.
+            let bytes = entry.metadata().map_or(0, |file| file.len());
+            let run = run.to_owned();
+            found.push(Orphan { path, bytes, run });
+        }
+    }
+    Ok(())
+}
+
+/// The run whose unfinished upload a path is.
+fn unfinished_run(path: &str) -> Option<&str> {
+    let (whole, number) = path.rsplit_once('#')?;
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    match whole.strip_prefix(PROOFS) {
+        Some(proof) => run_prefix(proof.strip_prefix('/')?),
+        None => run_of(whole.rsplit('/').next()?),
+    }
+}
+
+/// An unfinished one is none: it proves nothing.
 fn is_proof(orphan: &Orphan) -> bool {
-    orphan.path.starts_with(PROOFS)
+    orphan.path.starts_with(PROOFS) && !orphan.path.contains('#')
 }
 
 /// A file's name without its folder and ending.
@@ -143,14 +198,23 @@ async fn named(place: &TablePlace) -> Result<HashSet<String>> {
 }
 
 async fn delete(place: &TablePlace, path: &str) -> Result<()> {
+    if let (Some(folder), Some(_)) = (&place.folder, unfinished_run(path)) {
+        return match fs::remove_file(folder.join(path)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(store_error(&unremoved(place, path), error))
+            }
+            _ => Ok(()),
+        };
+    }
     let location: Path = place.path(path)?;
     match place.store.delete(&location).await {
         Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-        Err(error) => Err(store_error(
-            &format!("File {path} of table \"{}\" can't be removed", place.name),
-            error,
-        )),
+        Err(error) => Err(store_error(&unremoved(place, path), error)),
     }
+}
+
+fn unremoved(place: &TablePlace, path: &str) -> String {
+    format!("File {path} of table \"{}\" can't be removed", place.name)
 }
 
 fn listing(place: &TablePlace) -> String {
@@ -174,6 +238,27 @@ mod tests {
             "part-é".to_owned(),
         ] {
             assert_eq!(run_of(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_unfinished_upload_is_known_by_its_name() {
+        let run = "0192f0c1d2e37f4a8b5c6d7e8f901234";
+        for ours in [
+            format!("part-{run}-0001-0-3.parquet#1"),
+            format!("a=1/b=2/part-{run}-0001-0-3.parquet#12"),
+            format!("_goe/proofs/{run}-0001.json#1"),
+        ] {
+            assert_eq!(unfinished_run(&ours), Some(run), "{ours}");
+        }
+        for other in [
+            format!("part-{run}-0001-0-3.parquet"),
+            format!("part-{run}-0001-0-3.parquet#"),
+            format!("part-{run}-0001-0-3.parquet#1x"),
+            "part-of-somebody-else.parquet#1".to_owned(),
+            "_delta_log/00000000000000000000.json#1".to_owned(),
+        ] {
+            assert_eq!(unfinished_run(&other), None, "{other}");
         }
     }
 }

@@ -25,6 +25,7 @@ use super::snapshot::{DataFile, TableState};
 use super::statistics;
 use crate::backend::{Mode, TargetColumn};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::schema::{Column, RowHasher, TableHashes};
 use crate::staging::{Bounds, ColumnBounds, partition_path};
 
@@ -187,7 +188,9 @@ impl Window {
             let stays = not(&holds(&self.on_whole, &batch)?)?;
             rewrite.write(&filter_record_batch(&batch, &stays)?).await?;
         }
-        rewrite.finish(file.partition.clone()).await
+        let rewritten = rewrite.finish(file.partition.clone()).await?;
+        fault::point("replace.rewritten")?;
+        Ok(rewritten)
     }
 }
 

@@ -9,6 +9,7 @@ use super::partitions::{Level, Part, Tree};
 use super::session::Session;
 use super::types::canonical;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::frontend::{OpenOptions, RelationKind, SourceTable, TableEntry};
 use crate::schema::{CanonicalType, Column, Mapping, TableName, nearest, pick, shorten};
 
@@ -129,6 +130,7 @@ impl Relation {
         }
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
             [(&schema, Type::TEXT), (&table, Type::TEXT)];
+        fault::source()?;
         let rows = session.client.query_typed(RELATION, &parameters).await;
         let rows = rows.map_err(|error| failed(&doing, error))?;
         rows.iter()

@@ -10,6 +10,7 @@ use super::connect::Settings;
 use super::error::failed;
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 
 pub(super) const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// A reader that is stopped goes back to it, and so stays in its snapshot.
@@ -110,6 +111,7 @@ impl Lease {
         let Some(session) = &self.session else {
             return Err(Error::internal("A reader has no session"));
         };
+        fault::source()?;
         let sql = format!("COPY ({sql}) TO STDOUT (FORMAT binary)");
         session
             .client

@@ -9,6 +9,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::connect::Settings;
 use super::error::{failed, not_connected, too_slow};
 use crate::error::{Error, Result};
+use crate::fault;
 
 const SESSION: &str = include_str!("../../../sql/catalog/postgres/session.sql");
 
@@ -31,6 +32,7 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// Connects, logs in and sets the session up.
     pub(super) async fn open(settings: &Settings) -> Result<Self> {
+        fault::source()?;
         let opened = timeout(settings.connect_timeout, async {
             let session = Self::connect(settings).await?;
             session.set_up(settings).await?;
@@ -88,6 +90,7 @@ impl Session {
 
     /// Runs statements without results.
     pub(super) async fn run(&self, doing: &str, sql: &str) -> Result<()> {
+        fault::source()?;
         self.client
             .batch_execute(sql)
             .await

@@ -10,6 +10,7 @@ use rusqlite::{Connection as Database, OpenFlags};
 use super::error::from_sqlite;
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 
 /// The options of a connection.
 const OPTIONS: &[&str] = &["busy_timeout", "vfs"];
@@ -54,6 +55,7 @@ impl Location {
     /// A connection that can only read. The file is looked at, so that what is no database is
     /// refused here.
     pub(super) fn connect(&self) -> Result<Database> {
+        fault::source()?;
         self.look()?;
         self.open().map_err(|error| from_sqlite(error, &self.path))
     }

@@ -19,6 +19,7 @@ use super::snapshot::{Inner, Loan};
 use super::temporal::has_zone;
 use super::types::{Form, Reading};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::frontend::{
     Aggregate, AggregateFunction, BatchLimits, ReadRequest, Select, Split, request_schema,
     select_sql,
@@ -108,6 +109,7 @@ impl Reader {
     }
 
     fn run(&self, database: &Database, sender: &mpsc::Sender<Sent>) -> Result<()> {
+        fault::source()?;
         let failed = |error| self.inner.error(error);
         let mut statement = database.prepare(&self.sql).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
