@@ -231,3 +231,26 @@ fn forget_record(project: &Project) {
     }
     std::fs::write(&log, kept.join("\n")).expect("the first commit");
 }
+
+#[test]
+fn what_a_run_left_is_given_up_when_it_is_abandoned() {
+    let Some(sales) = Sales::new("givenup") else {
+        return;
+    };
+    sales.psql("UPDATE sales SET amount = 'much' WHERE sold = '2026-03-05'");
+    let one = ["--max-offload-chunk-count", "1"];
+    let stopped = sales.offload(&one).tells(ErrorKind::TypeLoss);
+    let run = stopped.events()[0]["run"].clone();
+    let run = run.as_str().expect("a run");
+    sales.psql("UPDATE sales SET amount = '63.5' WHERE sold = '2026-03-05'");
+    let given_up = sales.project.goe(&["runs", "abandon", run]).ok();
+    given_up.says(&["abandoned", "given up"]);
+    // What it published stays; what it left is asked for by name, or as a whole.
+    let next = sales.offload(&one).ok().says(&["nothing to do", "it covers"]);
+    assert!(published(&next).is_empty());
+    assert_eq!(sales.held(), (0..59).collect::<Vec<i64>>());
+    sales.project.goe(&["verify", "lake.pg.sales", "--stored"]).ok();
+    sales.project.goe(&["fsck", "lake.pg.sales"]).ok();
+    let rest = sales.offload(&["--offload-type", "FULL"]).ok();
+    assert_eq!(published(&rest).iter().sum::<u64>(), 32, "{rest}");
+}

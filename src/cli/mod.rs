@@ -232,7 +232,7 @@ async fn dispatch(command: Command, context: &Context) -> Done {
         Command::Fsck(fsck) => stoppable(context, fsck.run(context)).await,
         Command::Repair(repair) => stoppable(context, repair.run(context)).await,
         Command::History(history) => history.run(context),
-        Command::Runs(runs) => runs.run(context),
+        Command::Runs(runs) => stoppable(context, runs.run(context)).await,
         Command::Types(types) => types.run(context),
         Command::Completions(completions) => completions.run(context),
         Command::Help(help) => help.run(context),

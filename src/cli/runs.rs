@@ -42,10 +42,10 @@ struct Abandon {
 }
 
 impl Runs {
-    pub(super) fn run(self, context: &Context) -> Done {
+    pub(super) async fn run(self, context: &Context) -> Done {
         let session = context.session()?;
         match self.action {
-            Some(Action::Abandon(abandon)) => abandon.run(context, &session),
+            Some(Action::Abandon(abandon)) => abandon.run(context, &session).await,
             None => list(context, &session, self.all),
         }
     }
@@ -74,9 +74,16 @@ fn list(context: &Context, session: &Session, all: bool) -> Done {
 }
 
 impl Abandon {
-    fn run(self, context: &Context, session: &Session) -> Done {
-        let found = session.abandon(&self.run)?;
+    async fn run(self, context: &Context, session: &Session) -> Done {
+        let (found, told) = session.abandon(&self.run).await?;
         let screen = context.screen;
+        match told {
+            Ok(true) => screen.remark("What it was to take and did not is given up, too."),
+            Ok(false) => {}
+            Err(error) => screen.remark(format_args!(
+                "{error}\nThe next run takes up what it left."
+            )),
+        }
         if screen.is_json() {
             let mut value = run_json(&found);
             value["status"] = "abandoned".into();

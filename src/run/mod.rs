@@ -1,6 +1,7 @@
 //! Doing: [`Runner::offload`] is the whole story in one function.
 #![doc = include_str!("README.md")]
 
+mod abandon;
 mod adopt;
 mod aggregates;
 mod chunk;

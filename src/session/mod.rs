@@ -241,12 +241,18 @@ impl Session {
         Ok(states.filter(wanted).collect())
     }
 
-    /// Gives up a run that came to no good end, and frees what it holds.
+    /// Gives up a run that came to no good end, and frees what it holds. What it was to cover and
+    /// did not is not taken up by the next run; the error why not, where the target can't be told.
     ///
     /// # Errors
     /// As [`crate::repository::Repository::abandon`].
-    pub fn abandon(&self, run: &str) -> Result<RunRow> {
-        self.inner.memory.look()?.abandon(run)
+    pub async fn abandon(&self, run: &str) -> Result<(RunRow, Result<bool>)> {
+        let repository = self.inner.memory.look()?;
+        let found = repository.abandon(run)?;
+        let target = TableName::parse(&found.target)?;
+        let runner = self.plain_runner();
+        let told = runner.give_up(&repository, &found.run, &target).await;
+        Ok((found, told))
     }
 
     /// The files that dead runs left beside a target; with `remove` they are removed.
