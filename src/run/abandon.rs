@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::lock::Held;
 use super::verify::stored_proof;
 use super::Runner;
-use crate::backend::{Change, Mode, Publication, StoredRecord, TargetDefinition};
+use crate::backend::{Change, Mode, Publication, Published, StoredRecord, TargetDefinition};
 use crate::error::{Error, Result};
 use crate::offload::{Coverage, Proof, PublishedChunk, Record};
 use crate::repository::Repository;
@@ -77,7 +77,7 @@ impl Runner {
             manifest,
             proof,
         };
-        backend.publish(&publication).await?;
+        let _: Published = backend.publish(&publication).await?;
         let _ = repository.mirror(&target.to_string(), &stored);
         Ok(true)
     }
