@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 
 use super::shape::Shape;
 use super::window::Window;
-use crate::config::{Config, Defaults, parse_bytes};
+use crate::config::{Config, Defaults, parse_bytes, redact_text};
 use crate::error::{Error, Result};
 use crate::offload::{Offload, OffloadSpec, PartitionRequest, Take, VerifyLevel};
 use crate::schema::TableName;
@@ -302,7 +302,7 @@ pub(super) fn split_list(text: &str) -> Vec<String> {
 pub(super) fn shell_line(words: &[String]) -> String {
     words
         .iter()
-        .map(|word| shell_word(word))
+        .map(|word| shell_word(&redact_text(word)))
         .collect::<Vec<_>>()
         .join(" ")
 }

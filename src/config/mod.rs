@@ -28,6 +28,7 @@ mod connection;
 mod edit;
 mod environment;
 mod file;
+mod redact;
 mod secret;
 mod size;
 
@@ -42,6 +43,7 @@ use crate::schema::nearest;
 
 pub use connection::{Connection, redact};
 pub use edit::NewConnection;
+pub use redact::redact_text;
 pub use size::parse_bytes;
 
 /// The name of the file.
