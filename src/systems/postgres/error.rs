@@ -111,6 +111,10 @@ fn sort(code: &SqlState) -> (ErrorKind, Option<&'static str>) {
             ErrorKind::Connect,
             Some("the server is full: lower --parallel, or raise max_connections"),
         ),
+        "25006" => (
+            ErrorKind::Unsupported,
+            Some("goe reads and never writes: a view whose functions write can't be read"),
+        ),
         "22023" => (ErrorKind::Config, Some("check the connection's options")),
         "0A000" => (ErrorKind::Unsupported, None),
         other => match other.get(..2) {

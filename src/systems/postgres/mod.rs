@@ -14,6 +14,7 @@ mod partitions;
 mod pool;
 mod read;
 mod session;
+mod silence;
 mod splits;
 #[cfg(test)]
 mod tests;
@@ -95,11 +96,7 @@ impl Frontend for PostgresFrontend {
             self.settings.connection
         );
         let wrong = |error| failed(&doing, error);
-        let rows = session
-            .client
-            .query_typed(PROBE, &[])
-            .await
-            .map_err(wrong)?;
+        let rows = session.ask(&doing, PROBE, &[]).await?;
         let row = rows.first().ok_or_else(|| Error::internal(doing.clone()))?;
         let number: i32 = row.try_get("number").map_err(wrong)?;
         let encoding: String = row.try_get("encoding").map_err(wrong)?;

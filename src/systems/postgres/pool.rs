@@ -9,6 +9,7 @@ use tokio_postgres::CopyOutStream;
 use super::connect::Settings;
 use super::error::failed;
 use super::session::Session;
+use super::silence::{Silence, within};
 use crate::error::{Error, ErrorKind, Result};
 
 pub(super) const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -43,6 +44,11 @@ impl Pool {
             permits: Arc::new(Semaphore::new(readers)),
             idle: Mutex::new(first.into_iter().collect()),
         })
+    }
+
+    /// How long the server may be silent.
+    pub(super) fn silence(&self) -> Silence {
+        self.settings.silence
     }
 
     /// Waits for a free reader.
@@ -111,11 +117,15 @@ impl Lease {
             return Err(Error::internal("A reader has no session"));
         };
         let sql = format!("COPY ({sql}) TO STDOUT (FORMAT binary)");
-        session
-            .client
-            .copy_out(&sql)
-            .await
-            .map_err(|error| failed(&self.pool.doing, error))
+        // It answers before it looks for the first row.
+        let doing = &self.pool.doing;
+        within(
+            session.silence.brief(),
+            doing,
+            session.client.copy_out(&sql),
+        )
+        .await?
+        .map_err(|error| failed(doing, error))
     }
 }
 
