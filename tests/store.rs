@@ -43,17 +43,17 @@ fn full<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 /// An address of `GOE_TEST_S3`, taken apart.
 #[derive(Clone)]
-struct Bucket {
-    endpoint: String,
-    key: String,
-    secret: String,
-    name: String,
+pub struct Bucket {
+    pub endpoint: String,
+    pub key: String,
+    pub secret: String,
+    pub name: String,
     /// A folder of one test.
-    folder: String,
+    pub folder: String,
 }
 
 impl Bucket {
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let Ok(address) = std::env::var("GOE_TEST_S3") else {
             skip("object stores: GOE_TEST_S3 names none");
             return None;
@@ -71,7 +71,7 @@ impl Bucket {
     }
 
     /// The project's configuration with a lake here.
-    fn configure(&self, project: &Project) {
+    pub fn configure(&self, project: &Project) {
         let Self {
             endpoint,
             key,
@@ -91,7 +91,7 @@ impl Bucket {
     }
 
     /// A project with a filled `shop.db` and its lake here.
-    fn project(&self, sql: &str) -> Project {
+    pub fn project(&self, sql: &str) -> Project {
         let project = Project::with(sql);
         self.configure(&project);
         project
@@ -129,7 +129,7 @@ impl Bucket {
     }
 
     /// A table, copied to a local folder and read there without our own code.
-    async fn table(&self, project: &Project, place: &str) -> Table {
+    pub async fn table(&self, project: &Project, place: &str) -> Table {
         let copy = project.path("copy").join(place);
         let _ = fs::remove_dir_all(&copy);
         for object in self.objects(place).await {
@@ -150,7 +150,7 @@ impl Bucket {
     }
 
     /// The table as other programs read it from the store equals its source.
-    fn compare(&self, project: &Project, place: &str, source: &str) {
+    pub fn compare(&self, project: &Project, place: &str, source: &str) {
         let table = format!("s3://{}/{}/{place}", self.name, self.folder);
         let variables = [
             ("AWS_ENDPOINT_URL", self.endpoint.as_str()),

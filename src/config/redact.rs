@@ -45,10 +45,29 @@ fn without_logins(text: &str) -> String {
                 });
                 &after[end..]
             }
-            None => after,
+            None => match cut_login(address) {
+                Some(user) => {
+                    shown.push_str(user);
+                    shown.push_str(":***");
+                    &after[address.len()..]
+                }
+                None => after,
+            },
         };
     }
     shown + rest
+}
+
+/// The user of a URL that ends before its `@`: what follows the colon is no port.
+fn cut_login(address: &str) -> Option<&str> {
+    let authority = address.split(['/', '?']).next()?;
+    let (user, rest) = authority.split_once(':')?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit());
+    let port = match digits {
+        None | Some(0) => digits.is_none(),
+        Some(end) => !rest[end..].starts_with(char::is_alphanumeric),
+    };
+    (!port && !rest.is_empty() && !user.starts_with('[')).then_some(user)
 }
 
 fn without_values(text: &str) -> String {
@@ -106,6 +125,11 @@ mod tests {
             ("\"sys//me:s3/c@r3t@h\" and", "\"sys//me:***@h\" and"),
             ("sys://me:${env:A}@h/d", "sys://me:${env:A}@h/d"),
             ("sys://me@h:5432/d?x=a:b", "sys://me@h:5432/d?x=a:b"),
+            ("to 'sys://me:s3cr3", "to 'sys://me:***"),
+            (
+                "http://h:80: no http://[::1]:8 a://h:1,i:2/d",
+                "http://h:80: no http://[::1]:8 a://h:1,i:2/d",
+            ),
             ("a://u:p@h b://v:q@i", "a://u:***@h b://v:***@i"),
             (
                 "WITH (Password = 's3c r3t', x = 1)",

@@ -11,6 +11,7 @@ use super::error::failed;
 use super::session::Session;
 use super::silence::{Silence, within};
 use crate::error::{Error, ErrorKind, Result};
+use crate::systems::stopping::AtWork;
 
 pub(super) const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// A reader that is stopped goes back to it, and so stays in its snapshot.
@@ -65,6 +66,7 @@ impl Pool {
         Ok(Lease {
             session: Some(session),
             permit: Some(permit),
+            at_work: Some(AtWork::begin()),
             pool: Arc::clone(self),
             runtime: Handle::current(),
             done: false,
@@ -105,6 +107,7 @@ impl Pool {
 pub(super) struct Lease {
     session: Option<Session>,
     permit: Option<OwnedSemaphorePermit>,
+    at_work: Option<AtWork>,
     pub(super) pool: Arc<Pool>,
     runtime: Handle,
     /// Whether the COPY came to its end, so that the session is free.
@@ -140,8 +143,10 @@ impl Drop for Lease {
             return;
         }
         // The work at the server is stopped before the next reader may begin.
+        let at_work = self.at_work.take();
         self.runtime.spawn(async move {
             session.cancel().await;
+            drop(at_work);
             if session.run("A reader can't be stopped", BACK).await.is_ok() {
                 pool.give_back(session);
             }
