@@ -246,10 +246,16 @@ fn what_a_run_left_is_given_up_when_it_is_abandoned() {
     let given_up = sales.project.goe(&["runs", "abandon", run]).ok();
     given_up.says(&["abandoned", "given up"]);
     // What it published stays; what it left is asked for by name, or as a whole.
-    let next = sales.offload(&one).ok().says(&["nothing to do", "it covers"]);
+    let next = sales
+        .offload(&one)
+        .ok()
+        .says(&["nothing to do", "it covers"]);
     assert!(published(&next).is_empty());
     assert_eq!(sales.held(), (0..59).collect::<Vec<i64>>());
-    sales.project.goe(&["verify", "lake.pg.sales", "--stored"]).ok();
+    sales
+        .project
+        .goe(&["verify", "lake.pg.sales", "--stored"])
+        .ok();
     sales.project.goe(&["fsck", "lake.pg.sales"]).ok();
     let rest = sales.offload(&["--offload-type", "FULL"]).ok();
     assert_eq!(published(&rest).iter().sum::<u64>(), 32, "{rest}");

@@ -193,7 +193,9 @@ fn findings(project: &Project) -> Vec<Value> {
     let ran = ran.tells(ErrorKind::Verify);
     let lines = ran.stdout.lines();
     let values = lines.map(|line| serde_json::from_str(line).expect("JSON"));
-    values.filter(|value: &Value| value["object"].is_string()).collect()
+    values
+        .filter(|value: &Value| value["object"].is_string())
+        .collect()
 }
 
 #[test]
@@ -202,7 +204,8 @@ fn each_tampering_is_named_with_what_mends_it() {
         let project = offloaded();
         (tampering.tamper)(&project);
         let found = findings(&project);
-        let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+        let text =
+            |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
         let named = found.iter().any(|finding| {
             text(finding, "object").contains(tampering.object)
                 && text(finding, "detail").contains(tampering.says)
@@ -226,14 +229,23 @@ fn a_repository_is_rebuilt_from_the_targets_and_doubles_nothing() {
         project.goe(&["repair", "-x"]).ok().says(&["is remembered"]);
         project.goe(&["fsck"]).ok();
     }
-    project.goe(&["repair", "-x"]).ok().says(&["nothing to repair"]);
+    project
+        .goe(&["repair", "-x"])
+        .ok()
+        .says(&["nothing to repair"]);
     fs::remove_file(project.path("goe.db")).expect("goe.db");
-    project.goe(&["repair", "-x"]).ok().says(&["is remembered", "is defined"]);
+    project
+        .goe(&["repair", "-x"])
+        .ok()
+        .says(&["is remembered", "is defined"]);
     offload(&project).says(&["nothing to do"]);
     assert_eq!(project.lake("shop", "orders").numbers("id").len(), 100);
     let gone = project.path("lake/shop/orders");
     fs::remove_dir_all(&gone).expect("the table");
-    project.goe(&["repair", TARGET, "-x"]).ok().says(&["is forgotten"]);
+    project
+        .goe(&["repair", TARGET, "-x"])
+        .ok()
+        .says(&["is forgotten"]);
     project.goe(&["fsck"]).ok();
 }
 
@@ -244,20 +256,27 @@ fn rows_that_differ_are_named_by_their_key() {
          WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000)
          INSERT INTO t SELECT n * 3, 'name ' || n, n || '.50' FROM n",
     );
-    project.goe(&["offload", "shop.main.t", "--to", "lake.shop.t", "-x"]).ok();
+    project
+        .goe(&["offload", "shop.main.t", "--to", "lake.shop.t", "-x"])
+        .ok();
     project.sqlite(
         "UPDATE t SET price = '1.00' WHERE id = 30000;
          DELETE FROM t WHERE id = 45;
          INSERT INTO t VALUES (46, 'late', '2.00'), (99000, 'after the end', NULL)",
     );
-    let verify = project.goe(&["verify", "lake.shop.t"]).fails(ErrorKind::Verify);
+    let verify = project
+        .goe(&["verify", "lake.shop.t"])
+        .fails(ErrorKind::Verify);
     let verify = verify.says(&[
         "id = 30000 column \"price\" differs",
         "id = 45 is not in the source",
         "id = 46 is missing in the target",
         "id = 99000 is missing in the target",
     ]);
-    assert!(!verify.stdout.contains("1.00"), "no value is shown: {verify}");
+    assert!(
+        !verify.stdout.contains("1.00"),
+        "no value is shown: {verify}"
+    );
     let slice = project.goe(&["verify", "lake.shop.t", "--where", "id < 1000"]);
     let slice = slice.fails(ErrorKind::Verify).says(&["id = 45", "id = 46"]);
     assert!(!slice.stdout.contains("30000"), "{slice}");

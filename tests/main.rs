@@ -3,23 +3,37 @@
 //! They run the real program in folders of their own, and read what it wrote with other programs.
 
 mod badinput;
+mod canary;
+mod change;
 mod chunks;
 mod cli;
 #[cfg(debug_assertions)]
 mod crash;
 mod engine;
 mod fsck;
+mod fuzz;
+mod guest;
+mod hostile;
 mod independent;
+#[cfg(feature = "s3")]
+mod keys;
 mod lake;
+mod mutations;
+mod naughty;
+#[cfg(feature = "s3")]
+mod network;
 mod offload;
 mod partitions;
 mod patience;
 mod predicates;
 mod project;
+mod proxy;
+mod published;
 mod random;
 mod repository;
 mod roundtrip;
 mod scan;
+mod secrets;
 mod settings;
 mod shape;
 mod slt;

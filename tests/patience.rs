@@ -38,7 +38,9 @@ impl Numbers {
 
     fn psql(&self, sql: &str) -> String {
         let command = ["-qAt", "-v", "ON_ERROR_STOP=1", "-d", &self.url, "-c", sql];
-        Ran::of(self.project.command_of("psql", &command)).ok().stdout
+        Ran::of(self.project.command_of("psql", &command))
+            .ok()
+            .stdout
     }
 
     fn command<'a>(&'a self, source: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -77,7 +79,10 @@ impl Drop for Numbers {
 }
 
 fn of_kind<'e>(events: &'e [Value], kind: &str) -> Vec<&'e Value> {
-    events.iter().filter(|event| event["event"] == kind).collect()
+    events
+        .iter()
+        .filter(|event| event["event"] == kind)
+        .collect()
 }
 
 #[test]
@@ -130,7 +135,9 @@ fn a_whole_table_is_cut_by_a_column_that_is_named() {
     };
     let source = numbers.source();
     let by = ["--chunk-by", "id", "--max-offload-chunk-size", "400K"];
-    let planned = numbers.project.goe(&[&["plan", &source, "--to", "lake.pg.t"][..], &by].concat());
+    let planned = numbers
+        .project
+        .goe(&[&["plan", &source, "--to", "lake.pg.t"][..], &by].concat());
     planned.ok().says(&["cut by id", "snapshot of its own"]);
     let ran = numbers.command(&source, &[&by[..], &["--output", "json"]].concat());
     let ran = numbers.project.goe(&ran).ok();
@@ -139,10 +146,11 @@ fn a_whole_table_is_cut_by_a_column_that_is_named() {
     numbers.holds(10_000);
     let again = numbers.project.goe(&numbers.command(&source, &by)).ok();
     again.says(&["nothing to do", "all rows"]);
-    let text = numbers.project.goe(&[
-        "plan", &source, "--to", "lake.pg.u", "--chunk-by", "name",
-    ]);
-    text.fails(ErrorKind::Unsupported).says(&["name", "whole numbers"]);
+    let text = numbers
+        .project
+        .goe(&["plan", &source, "--to", "lake.pg.u", "--chunk-by", "name"]);
+    text.fails(ErrorKind::Unsupported)
+        .says(&["name", "whole numbers"]);
 }
 
 #[test]
@@ -151,7 +159,14 @@ fn a_chunk_that_outlives_its_snapshot_is_cut_in_two() {
         return;
     };
     let source = numbers.source();
-    let slow = ["--max-rate", "1MB", "--max-snapshot-seconds", "1", "--output", "json"];
+    let slow = [
+        "--max-rate",
+        "1MB",
+        "--max-snapshot-seconds",
+        "1",
+        "--output",
+        "json",
+    ];
     let ran = numbers.project.goe(&numbers.command(&source, &slow)).ok();
     let chunks = of_kind(&ran.events(), "chunk_published").len();
     assert!(chunks >= 2, "{ran}");
@@ -169,7 +184,15 @@ fn rows_are_read_no_faster_than_allowed() {
          INSERT INTO t SELECT n, printf('%0100d', n) FROM n",
     );
     let begun = Instant::now();
-    let command = ["offload", "shop.main.t", "--to", "lake.shop.t", "-x", "--max-rate", "2MB"];
+    let command = [
+        "offload",
+        "shop.main.t",
+        "--to",
+        "lake.shop.t",
+        "-x",
+        "--max-rate",
+        "2MB",
+    ];
     project.goe(&command).ok();
     // 40,000 rows of more than 100 bytes are more than 4 MB, of which the last batch goes free.
     assert!(begun.elapsed().as_secs_f64() > 1.0, "{:?}", begun.elapsed());

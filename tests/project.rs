@@ -37,12 +37,21 @@ pub fn skip(reason: &str) {
     }
 }
 
-/// Says a figure, here and in the table at the end of `tests/run`.
+/// Prints what a test measured, here and in the summary of `tests/run`.
 pub fn figure(line: &str) {
     println!("{line}");
     if let Ok(file) = std::env::var("GOE_TEST_FIGURES") {
         let file = fs::OpenOptions::new().append(true).create(true).open(file);
-        writeln!(file.expect("the figures"), "{line}").expect("the figures");
+        writeln!(file.expect("the list of figures"), "{line}").expect("the list of figures");
+    }
+}
+
+/// The first number, or the second where `GOE_TEST_LONG` asks for the long version of a test.
+pub fn long_or<N>(short: N, long: N) -> N {
+    if std::env::var_os("GOE_TEST_LONG").is_some() {
+        long
+    } else {
+        short
     }
 }
 

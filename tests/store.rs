@@ -44,12 +44,12 @@ fn full<'a>(more: &[&'a str]) -> Vec<&'a str> {
 /// An address of `GOE_TEST_S3`, taken apart.
 #[derive(Clone)]
 pub struct Bucket {
-    endpoint: String,
-    key: String,
-    secret: String,
-    name: String,
+    pub endpoint: String,
+    pub key: String,
+    pub secret: String,
+    pub name: String,
     /// A folder of one test.
-    folder: String,
+    pub folder: String,
 }
 
 impl Bucket {
@@ -91,7 +91,7 @@ impl Bucket {
     }
 
     /// A project with a filled `shop.db` and its lake here.
-    fn project(&self, sql: &str) -> Project {
+    pub fn project(&self, sql: &str) -> Project {
         let project = Project::with(sql);
         self.configure(&project);
         project
@@ -150,7 +150,7 @@ impl Bucket {
     }
 
     /// The table as other programs read it from the store equals its source.
-    fn compare(&self, project: &Project, place: &str, source: &str) {
+    pub fn compare(&self, project: &Project, place: &str, source: &str) {
         let table = format!("s3://{}/{}/{place}", self.name, self.folder);
         let variables = [
             ("AWS_ENDPOINT_URL", self.endpoint.as_str()),

@@ -329,9 +329,18 @@ fn sql_is_written_where_it_is_quoted() {
     let systems = ["src/systems/", "src/frontend/query.rs", "src/repository/"];
     // Statements for our own engine: their names are quoted, their texts are those of a person.
     let engine = [
-        ("src/offload/definition.rs", "format!(\"SELECT {list} FROM {}{filter}\""),
-        ("src/offload/statement/print.rs", "format!(\"CREATE OFFLOAD {}\\n  TO {}\""),
-        ("src/run/planning/window.rs", "format!(\"SELECT {text} AS boundary\""),
+        (
+            "src/offload/definition.rs",
+            "format!(\"SELECT {list} FROM {}{filter}\"",
+        ),
+        (
+            "src/offload/statement/print.rs",
+            "format!(\"CREATE OFFLOAD {}\\n  TO {}\"",
+        ),
+        (
+            "src/run/planning/window.rs",
+            "format!(\"SELECT {text} AS boundary\"",
+        ),
     ];
     let statements = [
         "SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "DROP ", "ALTER ",

@@ -49,7 +49,9 @@ pub(super) fn names(session: &Session, written: &[String]) -> Result<Vec<TableNa
 fn show(context: &Context, targets: usize, findings: &[Finding]) -> Done {
     let screen = context.screen;
     if screen.is_json() {
-        findings.iter().try_for_each(|finding| screen.json(finding))?;
+        findings
+            .iter()
+            .try_for_each(|finding| screen.json(finding))?;
     } else if !findings.is_empty() {
         let cells = |finding: &Finding| {
             [
@@ -59,7 +61,10 @@ fn show(context: &Context, targets: usize, findings: &[Finding]) -> Done {
                 finding.mend.clone(),
             ]
         };
-        screen.listing(["TARGET", "OBJECT", "WHAT", "MENDED BY"], findings.iter().map(cells))?;
+        screen.listing(
+            ["TARGET", "OBJECT", "WHAT", "MENDED BY"],
+            findings.iter().map(cells),
+        )?;
     }
     let checked = figures::counted(targets as u64, "target");
     if findings.is_empty() {
@@ -67,7 +72,9 @@ fn show(context: &Context, targets: usize, findings: &[Finding]) -> Done {
         return Ok(());
     }
     let count = figures::counted(findings.len() as u64, "disagreement");
-    Err(Error::new(ErrorKind::Verify, format!("{count} in {checked}"))
-        .hint("each line says what mends it")
-        .into())
+    Err(
+        Error::new(ErrorKind::Verify, format!("{count} in {checked}"))
+            .hint("each line says what mends it")
+            .into(),
+    )
 }

@@ -40,12 +40,14 @@ use std::ffi::OsString;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::session::Session;
+use crate::systems::stopped;
 use screen::{Format, Screen};
 use signals::Signals;
 use stop::{Done, Stop};
@@ -53,6 +55,9 @@ use stop::{Done, Stop};
 /// Stack of a thread in bytes: the planner recurses as deep as the longest chain of operators that
 /// a statement may have, and deeply so where nothing is optimised.
 const STACK_BYTES: usize = 64 << 20;
+
+/// How long a program that ends waits for servers to be told that nobody reads any more.
+const LEAVING: Duration = Duration::from_secs(4);
 
 /// Copies tables out of databases into analytics systems: typed, in parallel, remembered, proved.
 #[derive(Debug, Parser)]
@@ -173,7 +178,14 @@ fn start(cli: Cli, line: Vec<String>) -> Done {
     // The stack of the program's first thread is not ours to choose.
     let first = std::thread::Builder::new().stack_size(STACK_BYTES);
     let outcome = std::thread::scope(|scope| {
-        let started = first.spawn_scoped(scope, || runtime.block_on(run(cli, line, signals)));
+        let job = || {
+            runtime.block_on(async {
+                let done = run(cli, line, signals).await;
+                stopped(LEAVING).await;
+                done
+            })
+        };
+        let started = first.spawn_scoped(scope, job);
         let failed = |why: &str| Stop::from(Error::internal(why));
         match started.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(outcome)) => outcome,

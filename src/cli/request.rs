@@ -9,7 +9,7 @@ use clap::{Args, ValueHint};
 use super::limits::Limits;
 use super::shape::Shape;
 use super::window::Window;
-use crate::config::{Config, Defaults, parse_bytes};
+use crate::config::{Config, Defaults, parse_bytes, redact_text};
 use crate::error::{Error, Result};
 use crate::offload::{Offload, OffloadSpec, PartitionRequest, Take, VerifyLevel};
 use crate::schema::TableName;
@@ -216,10 +216,10 @@ fn taken_over(source: &TableName, to: &str, defaults: &Defaults) -> Result<Strin
     if TableName::parse(&full).is_ok() {
         return Ok(full);
     }
-    Err(
-        Error::usage(format!("[defaults] to = \"{to}\" names no place for tables"))
-            .hint("write CONNECTION, or CONNECTION.SCHEMA"),
-    )
+    Err(Error::usage(format!(
+        "[defaults] to = \"{to}\" names no place for tables"
+    ))
+    .hint("write CONNECTION, or CONNECTION.SCHEMA"))
 }
 
 /// `OWNER.TABLE` in the connection that a default names.
@@ -306,7 +306,7 @@ pub(super) fn split_list(text: &str) -> Vec<String> {
 pub(super) fn shell_line(words: &[String]) -> String {
     words
         .iter()
-        .map(|word| shell_word(word))
+        .map(|word| shell_word(&redact_text(word)))
         .collect::<Vec<_>>()
         .join(" ")
 }
@@ -378,11 +378,31 @@ mod tests {
         };
         let table = [
             ("lake.dw", "", LetterCase::Keep, ["lake", "dw", "Sales.Old"]),
-            ("lake.dw", "hq_", LetterCase::Lower, ["lake", "dw", "sales.old"]),
+            (
+                "lake.dw",
+                "hq_",
+                LetterCase::Lower,
+                ["lake", "dw", "sales.old"],
+            ),
             ("lake", "", LetterCase::Keep, ["lake", "SH", "Sales.Old"]),
-            ("lake", "hq_", LetterCase::Lower, ["lake", "hq_sh", "sales.old"]),
-            ("lake", "hq_", LetterCase::Upper, ["lake", "HQ_SH", "SALES.OLD"]),
-            ("delta:l#dw", "", LetterCase::Lower, ["delta:l", "dw", "sales.old"]),
+            (
+                "lake",
+                "hq_",
+                LetterCase::Lower,
+                ["lake", "hq_sh", "sales.old"],
+            ),
+            (
+                "lake",
+                "hq_",
+                LetterCase::Upper,
+                ["lake", "HQ_SH", "SALES.OLD"],
+            ),
+            (
+                "delta:l#dw",
+                "",
+                LetterCase::Lower,
+                ["delta:l", "dw", "sales.old"],
+            ),
         ];
         for (to, prefix, case, [connection, schema, name]) in table {
             let found = taken_over(&source, to, &defaults(prefix, case)).unwrap();

@@ -80,9 +80,9 @@ impl Abandon {
         match told {
             Ok(true) => screen.remark("What it was to take and did not is given up, too."),
             Ok(false) => {}
-            Err(error) => screen.remark(format_args!(
-                "{error}\nThe next run takes up what it left."
-            )),
+            Err(error) => {
+                screen.remark(format_args!("{error}\nThe next run takes up what it left."))
+            }
         }
         if screen.is_json() {
             let mut value = run_json(&found);

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::screen::Format;
+use crate::config::redact_text;
 use crate::error::{Error, ErrorKind};
 
 /// The outcome of a command.
@@ -57,14 +58,15 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// Writes an error to standard error, in the form that was asked for.
+/// Writes an error to standard error, in the form that was asked for. What people wrote may be
+/// quoted in it, a URL with its password for instance.
 pub(super) fn tell(error: &Error, format: Format) {
     let text = match format {
         Format::Json => json!({ "error": as_json(error) }).to_string(),
-        _ => match error.hint_text() {
+        _ => redact_text(&match error.hint_text() {
             Some(_) => format!("error: {error:#}"),
             None => format!("error: {error:#}\nhint: {}", next_step(error.kind())),
-        },
+        }),
     };
     // Where not even this can be written, the exit code has to do.
     let _ = writeln!(io::stderr(), "{text}");
@@ -100,12 +102,12 @@ fn next_step(kind: ErrorKind) -> &'static str {
 pub(super) fn as_json(error: &Error) -> Value {
     let facts = error.facts().iter();
     let context: Vec<Value> = facts
-        .map(|(key, value)| json!({ "key": key, "value": value }))
+        .map(|(key, value)| json!({ "key": key, "value": redact_text(value) }))
         .collect();
     json!({
         "kind": error.kind().to_string(),
-        "message": error.message(),
-        "hint": error.hint_text().unwrap_or_else(|| next_step(error.kind())),
+        "message": redact_text(error.message()),
+        "hint": redact_text(error.hint_text().unwrap_or_else(|| next_step(error.kind()))),
         "context": context,
         "exit_code": error.kind().exit_code(),
     })
@@ -127,7 +129,10 @@ pub(super) fn report_usage(error: &clap::Error, line: &[OsString]) -> ExitCode {
             );
             Ok(())
         }
-        (true, false) => io::stderr().write_all(with_hint(&error.to_string()).as_bytes()),
+        (true, false) => {
+            let text = redact_text(&with_hint(&error.to_string()));
+            io::stderr().write_all(text.as_bytes())
+        }
     };
     // A closed pipe ends quietly.
     drop(shown);

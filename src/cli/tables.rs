@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::stop::Done;
 use super::{Context, figures};
+use crate::config::redact;
 use crate::error::Result;
 use crate::frontend::TableEntry;
 use crate::schema::TableName;
@@ -55,9 +56,9 @@ impl Tables {
             .listing(["TABLE", "KIND", "ROWS", "SIZE"], lines)
     }
 
-    /// The name that other commands take.
+    /// The name that other commands take; a password in a URL is for the person to add.
     fn name(&self, entry: &TableEntry) -> String {
-        TableName::new(&self.connection, &entry.schema, &entry.table).to_string()
+        TableName::new(redact(&self.connection), &entry.schema, &entry.table).to_string()
     }
 
     fn fits(&self, entry: &TableEntry) -> bool {

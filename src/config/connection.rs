@@ -145,12 +145,12 @@ pub fn redact(url: &str) -> String {
     format!("{address}?{}", pairs.join("&"))
 }
 
-/// `scheme://user:password@rest` without the password, if there is one.
+/// `scheme://user:password@rest` without the password, if there is one; the colon may be forgotten.
 fn redact_login(address: &str) -> Option<String> {
-    let (scheme, rest) = address.split_once("://")?;
+    let (scheme, rest) = address.split_once("//")?;
     let end = rest.rfind('@')?;
     let (user, _) = rest[..end].split_once(':')?;
-    Some(format!("{scheme}://{user}:***{}", &rest[end..]))
+    Some(format!("{scheme}//{user}:***{}", &rest[end..]))
 }
 
 /// `scheme:key=value …` up to a password, which may be in quotes and hold anything.
@@ -213,6 +213,7 @@ mod tests {
             ("sys://me:s3cr3t@host/db", "sys://me:***@host/db"),
             ("sys://me:s3@cr3t@host/db", "sys://me:***@host/db"),
             ("sys://me@host/db", "sys://me@host/db"),
+            ("sys//me:s3cr3t@host/db", "sys//me:***@host/db"),
             (
                 "sys://host/db?user=me&password=s3cr3t",
                 "sys://host/db?user=me&password=***",

@@ -37,6 +37,7 @@ mod connection;
 mod edit;
 mod environment;
 mod file;
+mod redact;
 mod repository;
 mod secret;
 mod size;
@@ -52,6 +53,7 @@ use crate::schema::nearest;
 
 pub use connection::{Connection, redact};
 pub use edit::NewConnection;
+pub use redact::redact_text;
 pub use repository::{LEASE, RepositoryConfig, RepositoryPlace};
 pub use size::parse_bytes;
 

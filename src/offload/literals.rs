@@ -56,10 +56,7 @@ mod tests {
                 "TIMESTAMP '2020-01-01 10:00:00.1234567'",
                 "TIMESTAMP '2020-01-01 10:00:00.1234567'",
             ),
-            (
-                "TIMESTAMP(3) '2020-01-01'",
-                "TIMESTAMP(3) '2020-01-01'",
-            ),
+            ("TIMESTAMP(3) '2020-01-01'", "TIMESTAMP(3) '2020-01-01'"),
         ];
         for (written, meant) in cases {
             let dialect = state.config().options().sql_parser.dialect;

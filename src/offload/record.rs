@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Coverage, OffloadSpec, PredicateType};
 use crate::backend::TargetColumn;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::schema::PartitionHashes;
 
 /// The number of this form of record.
@@ -59,7 +59,7 @@ impl Record {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Unsupported`] for a record of a later goe,
-    /// [`crate::ErrorKind::Internal`] for one that does not parse.
+    /// [`crate::ErrorKind::Data`] for one that does not parse.
     pub fn read(body: &Value) -> Result<Self> {
         let format = body
             .get("format")
@@ -72,7 +72,9 @@ impl Record {
             );
         }
         serde_json::from_value(body.clone()).map_err(|error| {
-            Error::internal(format!("The target's record does not parse: {error}"))
+            let message = format!("The target's record does not parse: {error}");
+            Error::new(ErrorKind::Data, message)
+                .hint("something else changed it; --reset fills the target anew")
         })
     }
 

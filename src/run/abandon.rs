@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::Runner;
 use super::lock::Held;
 use super::verify::stored_proof;
-use super::Runner;
 use crate::backend::{Change, Mode, Publication, Published, StoredRecord, TargetDefinition};
 use crate::error::{Error, Result};
 use crate::offload::{Coverage, Proof, PublishedChunk, Record};

@@ -127,7 +127,10 @@ impl Runner {
                 let record = Record::read(&stored.body)?;
                 if mirror.as_ref() != Some(&Mirror::of(&stored)) {
                     repository.mirror(&name, &stored)?;
-                    done.push(format!("{target}: record {} is remembered", stored.sequence));
+                    done.push(format!(
+                        "{target}: record {} is remembered",
+                        stored.sequence
+                    ));
                 }
                 let offload = record.offload.validate()?;
                 if repository.definition(offload.name())?.is_none() {
@@ -308,7 +311,9 @@ fn text(rows: &RecordBatch, column: &str, row: usize) -> Option<String> {
 }
 
 fn number(rows: &RecordBatch, column: &str, row: usize) -> Option<i64> {
-    let column = rows.column_by_name(column)?.as_primitive_opt::<Int64Type>()?;
+    let column = rows
+        .column_by_name(column)?
+        .as_primitive_opt::<Int64Type>()?;
     column.is_valid(row).then(|| column.value(row))
 }
 

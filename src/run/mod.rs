@@ -187,7 +187,9 @@ impl Runner {
 fn outlived(offload: &Offload, chunk: &PlannedChunk) -> Error {
     Error::unsupported(format!(
         "The rows of {} where {} can't be read from a snapshot of {} s, and not be cut smaller",
-        offload.source().map_or_else(|| "the query".to_owned(), ToString::to_string),
+        offload
+            .source()
+            .map_or_else(|| "the query".to_owned(), ToString::to_string),
         chunk.rows,
         offload.snapshot_age().unwrap_or_default().as_secs()
     ))

@@ -126,8 +126,7 @@ impl Runner {
         let definition = &slice.mapped.definition;
         let source = DataFrame::new(self.engine.state(), slice.query.clone());
         let source = Rows::of(&source.collect().await?, keys)?;
-        let target =
-            proof::target_rows(&self.engine, backend, definition, slice.on_target.clone());
+        let target = proof::target_rows(&self.engine, backend, definition, slice.on_target.clone());
         let target = Rows::of(&target.await?.collect().await?, keys)?;
         Ok(source.differences(&target))
     }
@@ -188,7 +187,9 @@ impl Rows {
                     }
                 }
                 (here, there) => {
-                    add(format!("stands {here} times in the source, {there} in the target"));
+                    add(format!(
+                        "stands {here} times in the source, {there} in the target"
+                    ));
                 }
             }
         }
@@ -232,8 +233,20 @@ mod tests {
 
     #[test]
     fn each_row_that_differs_is_named_by_its_key() {
-        let source = rows(&[(1, Some("a")), (2, None), (3, Some("c")), (4, Some("d")), (4, None)]);
-        let target = rows(&[(1, Some("a")), (2, Some("")), (4, Some("d")), (5, None), (5, None)]);
+        let source = rows(&[
+            (1, Some("a")),
+            (2, None),
+            (3, Some("c")),
+            (4, Some("d")),
+            (4, None),
+        ]);
+        let target = rows(&[
+            (1, Some("a")),
+            (2, Some("")),
+            (4, Some("d")),
+            (5, None),
+            (5, None),
+        ]);
         let found: Vec<String> = source
             .differences(&target)
             .into_iter()

@@ -71,7 +71,10 @@ mod tests {
     fn waits_grow_and_end_with_the_patience() {
         let all: Vec<Duration> = waits(Duration::from_secs(60)).build().collect();
         assert!(all.len() > 5, "{all:?}");
-        assert!(all.iter().sum::<Duration>() <= Duration::from_secs(60), "{all:?}");
+        assert!(
+            all.iter().sum::<Duration>() <= Duration::from_secs(60),
+            "{all:?}"
+        );
         assert!(all[0] >= FIRST_WAIT && all[0] <= FIRST_WAIT * 2, "{all:?}");
         assert!(all.iter().all(|wait| *wait <= LONGEST_WAIT * 2), "{all:?}");
         assert_eq!(waits(Duration::ZERO).build().count(), 0);

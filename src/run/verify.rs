@@ -158,8 +158,8 @@ pub(super) async fn stored_proof(
         .hint("prove it against its source with goe verify; --reset makes it anew")
     })?;
     serde_json::from_value(kept).map_err(|error| {
-        Error::internal(format!(
-            "The stored proof of {name} does not parse: {error}"
-        ))
+        let message = format!("The stored proof of {name} does not parse: {error}");
+        Error::new(ErrorKind::Data, message)
+            .hint("prove it against its source with goe verify; --reset makes it anew")
     })
 }

@@ -157,7 +157,9 @@ mod tests {
              WHERE {condition}"
         );
         let rows = session.sql(&sql).await.unwrap().collect().await.unwrap();
-        let sums = rows[0].column(0).as_primitive::<arrow::datatypes::Int64Type>();
+        let sums = rows[0]
+            .column(0)
+            .as_primitive::<arrow::datatypes::Int64Type>();
         sums.value(0)
     }
 

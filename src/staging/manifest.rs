@@ -79,7 +79,8 @@ const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 /// The folder of a partition, `month=2024-01-01/region=EU`; empty without partition columns.
 ///
 /// Whatever could leave the folder, or that a file system or an object store minds, is
-/// percent-encoded, so different values have different folders.
+/// percent-encoded, so different values have different folders, and a value can be read from its
+/// folder. One that would be longer than file systems take (255 bytes) ends with `~` and its hash.
 #[must_use]
 pub fn partition_path(partition: &[(String, Option<String>)]) -> String {
     let folder = |(name, value): &(String, Option<String>)| match value {
@@ -89,7 +90,23 @@ pub fn partition_path(partition: &[(String, Option<String>)]) -> String {
     partition.iter().map(folder).collect::<Vec<_>>().join("/")
 }
 
+/// A part longer than this is cut; name and value together fit in a folder's name then.
+const LONGEST_PART: usize = 120;
+
 fn encode(text: &str) -> String {
+    let mut whole = encode_whole(text);
+    if whole.len() > LONGEST_PART {
+        let hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
+        let cut = LONGEST_PART - 17;
+        // Not in the middle of a percent sign's digits.
+        let end = whole[cut - 2..cut].find('%').map_or(cut, |at| cut - 2 + at);
+        whole.truncate(end);
+        whole.push_str(&format!("~{hash:016x}"));
+    }
+    whole
+}
+
+fn encode_whole(text: &str) -> String {
     if text == NULL_PARTITION {
         return text.replacen('_', "%5F", 1);
     }
@@ -133,11 +150,55 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_long_value_fits_in_a_folder_and_is_like_no_other() {
+        let name = "n".repeat(300);
+        let paths = ["é".repeat(150), "a".repeat(300), "a".repeat(299) + "b"].map(|value| {
+            let path = partition_path(&[(name.clone(), Some(value))]);
+            assert!(path.len() <= 255 && path.is_ascii(), "{path}");
+            path
+        });
+        assert!(paths[0] != paths[1] && paths[1] != paths[2], "{paths:?}");
+    }
+
+    /// The value of a folder, as other readers of partitioned folders find it.
+    fn decoded(folder: &str) -> Option<String> {
+        let (_, text) = folder.split_once('=').unwrap();
+        if text == NULL_PARTITION {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        let mut rest = text.as_bytes();
+        while let Some((&first, after)) = rest.split_first() {
+            rest = after;
+            bytes.push(match first {
+                b'%' => {
+                    rest = &after[2..];
+                    u8::from_str_radix(std::str::from_utf8(&after[..2]).unwrap(), 16).unwrap()
+                }
+                plain => plain,
+            });
+        }
+        Some(String::from_utf8(bytes).unwrap())
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
         #[test]
         fn different_values_have_different_folders(a: Option<String>, b: Option<String>) {
             let path = |value: &Option<String>| partition_path(&[("c".to_owned(), value.clone())]);
             prop_assert_eq!(a == b, path(&a) == path(&b));
+        }
+
+        #[test]
+        fn a_value_comes_back_from_its_folder(
+            value in prop::option::of("\\PC{0,9}|[./%=\\\\\0\n~:@ -]{0,9}|(CON|__HIVE_DEFAULT_PARTITION__)")
+        ) {
+            let path = partition_path(&[("c".to_owned(), value.clone())]);
+            prop_assert!(path.is_ascii() && !path.contains(['/', '\\', '\0', '\n']), "{}", path);
+            prop_assert!(!path.ends_with("=.") && !path.ends_with("=.."), "{}", path);
+            prop_assert_eq!(decoded(&path), value);
         }
     }
 }

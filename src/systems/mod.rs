@@ -7,6 +7,7 @@ mod delta;
 pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod stopping;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{Frontend, TypeMap};
 
 pub use connections::Connections;
+pub use stopping::stopped;
 
 /// A system that this build knows.
 #[derive(Debug, Clone, Copy)]

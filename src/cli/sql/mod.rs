@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use clap::Args;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
@@ -20,6 +21,7 @@ use super::rows::Rows;
 use super::screen::Format;
 use super::stop::{Done, Stop};
 use super::{Context, figures, offload, plan, previewed, verify};
+use crate::config::redact_text;
 use crate::error::{Error, Result};
 use crate::offload::statement::{Statement, parse};
 use crate::run::{Interrupt, Unwatched};
@@ -130,9 +132,15 @@ async fn show_rows(context: &Context, frame: DataFrame) -> Done {
     let stream = frame.execute_stream().await.map_err(Error::from)?;
     let mut rows = Rows::new(context.screen);
     rows.describe(stream.schema());
+    let explains = stream
+        .schema()
+        .index_of("plan_type")
+        .is_ok_and(|at| at == 0);
     let mut batches = pump(stream);
     while let Some(batch) = batches.next().await {
-        rows.write(&batch.map_err(Error::from)?)?;
+        let batch = batch.map_err(Error::from)?;
+        let batch = if explains { redacted(&batch)? } else { batch };
+        rows.write(&batch)?;
     }
     let count = rows.finish()?;
     if context.screen.format == Format::Text && io::stderr().is_terminal() {
@@ -143,6 +151,21 @@ async fn show_rows(context: &Context, frame: DataFrame) -> Done {
             .remark(format_args!("{}, {time}", figures::counted(count, "row")));
     }
     Ok(())
+}
+
+/// The texts of a plan without the passwords of URLs, which are catalogs in it.
+fn redacted(batch: &RecordBatch) -> Result<RecordBatch> {
+    let columns = batch.columns().iter().map(|column| {
+        let texts = column.as_string_opt::<i32>();
+        texts.map_or_else(
+            || Arc::clone(column),
+            |texts| {
+                let shown = texts.iter().map(|text| text.map(redact_text));
+                Arc::new(shown.collect::<StringArray>()) as ArrayRef
+            },
+        )
+    });
+    Ok(RecordBatch::try_new(batch.schema(), columns.collect())?)
 }
 
 /// Reads a stream in a task of its own, so that a signal is heard while the engine computes. The

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 
 use super::super::{Context, tables};
 use super::{Done, execute_at_prompt, statements};
+use crate::config::redact_text;
 use crate::error::{Error, Result};
 use crate::schema::TableName;
 use crate::session::Session;
@@ -136,8 +137,11 @@ async fn converse(editor: &mut Prompt<'_>, session: &Session, context: &Context)
             Err(ReadlineError::Eof) => return Ok(()),
             Err(error) => return Err(failed(&error).into()),
         };
-        // A line that can't be remembered is run all the same.
-        let _ = editor.add_history_entry(line.trim());
+        // The history is a file that others may read: what looks like a secret is not kept in it.
+        if redact_text(&line) == line {
+            // A line that can't be remembered is run all the same.
+            let _ = editor.add_history_entry(line.trim());
+        }
         match line.trim().trim_end_matches(';') {
             "quit" | "exit" | "\\q" => return Ok(()),
             "help" | "\\?" | "?" => context.screen.line(HELP)?,

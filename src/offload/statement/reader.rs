@@ -5,6 +5,7 @@ use std::ops::Range;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use crate::config::redact_text;
 use crate::error::{Error, Result};
 use crate::schema::{TableName, nearest};
 
@@ -316,11 +317,17 @@ impl<'t> Reader<'t> {
         let bytes = self.bytes(range);
         let words = self.text.get(bytes.clone()).unwrap_or_default();
         let words: String = words.chars().take(40).map(printable).collect();
-        if self.discreet || words.is_empty() {
+        if self.hides() || words.is_empty() {
             self.wrong(bytes, format!("what is written here {what}"))
         } else {
             self.wrong(bytes, format!("\"{words}\" {what}"))
         }
+    }
+
+    /// Whether complaints quote nothing: what looks like a secret may stand anywhere in the text,
+    /// and a quotation is cut, after which nobody sees any more what it was.
+    fn hides(&self) -> bool {
+        self.discreet || redact_text(self.text) != self.text
     }
 
     /// A complaint about bytes of the text.
@@ -330,7 +337,7 @@ impl<'t> Reader<'t> {
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before[start..].chars().count();
         let mut message = format!("Line {line}, column {}: {what}", column + 1);
-        if !self.discreet {
+        if !self.hides() {
             let rest = &self.text[start..];
             let whole = rest.split('\n').next().unwrap_or_default();
             let marked = self.text.get(bytes).unwrap_or_default();

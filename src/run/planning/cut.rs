@@ -247,7 +247,10 @@ impl Span {
     /// Where ranges of equal width begin, the first one's beginning left out.
     fn bounds(&self, parts: u64) -> Result<Vec<i128>> {
         let (low, high) = self.ordinals()?;
-        let (width, parts) = (high.saturating_sub(low).saturating_add(1), i128::from(parts));
+        let (width, parts) = (
+            high.saturating_sub(low).saturating_add(1),
+            i128::from(parts),
+        );
         let mut bounds: Vec<i128> = (1..parts)
             .map(|part| low + width / parts * part + width % parts * part / parts)
             .filter(|bound| *bound > low)
@@ -287,7 +290,10 @@ impl Span {
         let ranges = self.ranges(conditions, parts)?;
         let span = |part: usize| Self {
             column: self.column.clone(),
-            low: at(&self.low, part.checked_sub(1).map_or(low, |part| bounds[part])),
+            low: at(
+                &self.low,
+                part.checked_sub(1).map_or(low, |part| bounds[part]),
+            ),
             high: at(&self.low, bounds.get(part).map_or(high, |end| end - 1)),
         };
         let spans = (0..ranges.len()).map(span);

@@ -21,8 +21,8 @@ use crate::offload::{
 };
 pub(super) use cut::{Span, halve, key_of, key_span};
 pub(super) use reading::collect_scans;
-pub(super) use window::conditions;
 use reading::{asks_source, readings};
+pub(super) use window::conditions;
 use window::{Decision, Piece, count_in_target, on_target};
 
 /// What both sides say.
@@ -92,7 +92,12 @@ pub(super) async fn decide(
         nothing,
         mut notes,
     } = window::decide(engine, sides, offload, take, continued).await?;
-    if let Some(by) = offload.spec().chunk_by.as_ref().filter(|_| nothing.is_none()) {
+    if let Some(by) = offload
+        .spec()
+        .chunk_by
+        .as_ref()
+        .filter(|_| nothing.is_none())
+    {
         let (pieces, note) = cut::pieces(engine, sides, offload, by).await?;
         units = pieces;
         notes.push(note);

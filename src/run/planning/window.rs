@@ -41,7 +41,10 @@ pub(super) struct Piece {
 
 /// What can be said of the rows of the source: conditions, where rows come through one by one from
 /// one table.
-pub(in crate::run) fn conditions(engine: &SessionContext, sides: &Sides) -> Result<Option<Conditions>> {
+pub(in crate::run) fn conditions(
+    engine: &SessionContext,
+    sides: &Sides,
+) -> Result<Option<Conditions>> {
     let [table] = sides.tables.as_slice() else {
         return Ok(None);
     };

@@ -17,7 +17,7 @@ use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::frontend::Probe;
-use crate::schema::TableName;
+use crate::schema::{TableName, shorten};
 
 /// The root under which all tables of a connection lie.
 #[derive(Debug)]
@@ -121,7 +121,16 @@ impl Lake {
 
     /// The folder of a table, which need not exist.
     pub(super) fn place(&self, schema: &str, table: &str) -> Result<TablePlace> {
-        let folder = format!("{}/{}", encode_part(schema)?, encode_part(table)?);
+        let parts = [encode_part(schema)?, encode_part(table)?];
+        if self.is_local() && parts.iter().any(|part| part.len() > LONGEST_FOLDER) {
+            return Err(Error::unsupported(format!(
+                "A folder of lake \"{}\" can't have the name \"{}\": it is too long",
+                self.name,
+                shorten(&format!("{schema}.{table}"))
+            ))
+            .hint("choose shorter names of schema and table with --to"));
+        }
+        let folder = parts.join("/");
         let prefix = Path::parse(&folder).map_err(|error| {
             Error::usage(format!("\"{folder}\" can't be a table's folder")).caused_by(error)
         })?;
@@ -224,6 +233,9 @@ impl TablePlace {
         Ok(())
     }
 }
+
+/// The longest name of a folder that file systems have, in bytes.
+const LONGEST_FOLDER: usize = 255;
 
 /// Marks an encoded byte in a folder's name. Not `%`, which readers take for a URL's.
 const ESCAPE: u8 = b'@';
@@ -361,6 +373,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
         #[test]
         fn a_name_comes_back_from_its_folder(name in "\\PC{1,12}|[.%/\\\\\0\n]{1,4}") {
             let folder = encode_part(&name).unwrap();

@@ -141,9 +141,10 @@ fn answer(text: &str) -> Option<ErrorKind> {
 fn transport(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
     use object_store::client::{HttpError, HttpErrorKind};
     match error.downcast_ref::<HttpError>()?.kind() {
-        HttpErrorKind::Connect | HttpErrorKind::Timeout | HttpErrorKind::Interrupted => {
-            Some(ErrorKind::Connect)
-        }
+        HttpErrorKind::Connect
+        | HttpErrorKind::Request
+        | HttpErrorKind::Timeout
+        | HttpErrorKind::Interrupted => Some(ErrorKind::Connect),
         _ => None,
     }
 }

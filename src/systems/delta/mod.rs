@@ -35,7 +35,10 @@ use datafusion::catalog::TableProvider;
 use serde_json::Value;
 
 use super::System;
-use crate::backend::{Backend, BackendFacts, Change, Checked, Orphan, Publication, Published, Scope, StagingPlace, StoredRecord, TargetDefinition, TargetTable};
+use crate::backend::{
+    Backend, BackendFacts, Change, Checked, Orphan, Publication, Published, Scope, StagingPlace,
+    StoredRecord, TargetDefinition, TargetTable,
+};
 use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::frontend::{Probe, TableEntry, TypeMap};

@@ -107,7 +107,10 @@ pub(super) async fn open(
         path,
         bytes: file.bytes,
     };
-    let builder = ParquetRecordBatchStreamBuilder::new(reader)
+    // The table's schema says what the columns are. What a file says of Arrow's types is not needed,
+    // and its reader panics where that part of a file is damaged.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, options)
         .await
         .map_err(&failed)?;
     let inside = Arc::clone(builder.schema());
@@ -128,8 +131,9 @@ pub(super) async fn open(
 
 fn file_error(context: &str, error: ParquetError) -> Error {
     let cause = Error::from(error);
+    // A file that the log names and that is gone is damage, and no name that somebody got wrong.
     let kind = match cause.kind() {
-        ErrorKind::Internal => ErrorKind::Load,
+        ErrorKind::Internal | ErrorKind::NotFound => ErrorKind::Load,
         kind => kind,
     };
     Error::new(
@@ -317,11 +321,22 @@ fn take(
     sums: &mut PartitionHashes,
 ) -> Result<()> {
     if let Some(done) = done {
-        let (partition, hashes) =
-            done.map_err(|error| Error::internal("A reader of files died").caused_by(error))??;
+        let (partition, hashes) = done.map_err(|error| lost(&error))??;
         sums.entry(partition).or_default().add(&hashes);
     }
     Ok(())
+}
+
+/// A reader that died: decoders of damaged bytes may panic.
+fn lost(error: &tokio::task::JoinError) -> Error {
+    if error.is_panic() {
+        return Error::new(
+            ErrorKind::Load,
+            "A file of the table is damaged: its reader gave up",
+        )
+        .hint("restore the table's files, or offload its rows again");
+    }
+    Error::internal(format!("A reader of files ended: {error}"))
 }
 
 async fn hash_file(

@@ -9,7 +9,6 @@ use super::partitions::{Level, Part, Tree};
 use super::session::Session;
 use super::types::canonical;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fault;
 use crate::frontend::{OpenOptions, RelationKind, SourceTable, TableEntry};
 use crate::schema::{CanonicalType, Column, Mapping, TableName, nearest, pick, shorten};
 
@@ -130,9 +129,7 @@ impl Relation {
         }
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
             [(&schema, Type::TEXT), (&table, Type::TEXT)];
-        fault::source()?;
-        let rows = session.client.query_typed(RELATION, &parameters).await;
-        let rows = rows.map_err(|error| failed(&doing, error))?;
+        let rows = session.ask(&doing, RELATION, &parameters).await?;
         rows.iter()
             .map(|row| {
                 let text: &str = row.try_get(0).map_err(|error| failed(&doing, error))?;
@@ -413,7 +410,7 @@ fn ambiguous(
 
 /// There is no such relation: what may have been meant?
 async fn unknown(session: &Session, connection: &str, schema: &str, table: &str) -> Error {
-    let names = session.client.query_typed(NAMES, &[]).await;
+    let names = session.ask("Names can't be listed", NAMES, &[]).await;
     let names: Vec<(String, Option<String>)> = match &names {
         Ok(rows) => rows
             .iter()
@@ -438,11 +435,7 @@ async fn unknown(session: &Session, connection: &str, schema: &str, table: &str)
 pub(super) async fn tables(session: &Session, connection: &str) -> Result<Vec<TableEntry>> {
     let doing = format!("The tables of connection \"{connection}\" can't be listed");
     let wrong = |error| failed(&doing, error);
-    let rows = session
-        .client
-        .query_typed(TABLES, &[])
-        .await
-        .map_err(wrong)?;
+    let rows = session.ask(&doing, TABLES, &[]).await?;
     rows.iter()
         .map(|row| {
             let count = |i: usize| -> Result<Option<u64>> {

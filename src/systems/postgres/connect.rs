@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio_postgres::config::{Config, Host};
 
+use super::silence::{Silence, keep_alive};
 use super::tls::{SslMode, Trust};
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,6 +35,7 @@ const DRIVER: &[&str] = &[
 const OURS: &[&str] = &[
     "application_name",
     "connect_timeout",
+    "idle_timeout",
     "lock_timeout",
     "row_security",
     "sslcert",
@@ -74,6 +76,8 @@ pub(super) struct Settings {
     pub(super) trust: Trust,
     /// How long opening a session may take.
     pub(super) connect_timeout: Duration,
+    /// How long the server may be silent.
+    pub(super) silence: Silence,
     /// Settings of a session beyond those of `session.sql`, by name.
     pub(super) session: Vec<(&'static str, String)>,
 }
@@ -108,6 +112,7 @@ impl Settings {
             }
         }
         default_host(&mut values);
+        keep_alive(&mut values);
         Self::from_values(connection, &values, variable).map_err(wrong)
     }
 
@@ -147,6 +152,7 @@ impl Settings {
             config,
             trust,
             connect_timeout: seconds(values.get("connect_timeout"))?,
+            silence: Silence::parse(values.get("idle_timeout"))?,
             session: session(values)?,
         })
     }
@@ -428,6 +434,21 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_is_gone_is_noticed_unless_somebody_knows_better() {
+        let minute = Duration::from_secs(60);
+        let found = settings("postgres://jo@db/x", &[], &[]).unwrap();
+        assert!(found.config.get_keepalives());
+        assert_eq!(found.config.get_keepalives_idle(), minute);
+        assert_eq!(found.config.get_tcp_user_timeout(), Some(&minute));
+        let options = [("keepalives_idle", "5"), ("tcp_user_timeout", "7")];
+        let found = settings("postgres://jo@db/x?keepalives=0", &options, &[]).unwrap();
+        assert!(!found.config.get_keepalives());
+        assert_eq!(found.config.get_keepalives_idle(), Duration::from_secs(5));
+        let seven = Duration::from_secs(7);
+        assert_eq!(found.config.get_tcp_user_timeout(), Some(&seven));
+    }
+
+    #[test]
     fn nonsense_is_refused_without_showing_the_password() {
         for url in [
             "postgres://jo:hush@db/x?sslmod=require",
@@ -438,6 +459,7 @@ mod tests {
             "postgres:user=jo password='hush",
             "postgres:user=jo password=hush hush",
             "postgres://jo:hush@db/x?connect_timeout=soon",
+            "postgres://jo:hush@db/x?idle_timeout=never",
             "postgres://jo:hush@db/x?row_security=maybe",
         ] {
             let error = settings(url, &[], &[]).unwrap_err();

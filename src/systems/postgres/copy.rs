@@ -321,6 +321,140 @@ mod tests {
         }
     }
 
+    /// A column of each form of the wire.
+    fn every_form() -> Reader {
+        use arrow::datatypes::TimeUnit::Microsecond;
+        let forms = [
+            (Wire::Text, DataType::LargeUtf8),
+            (Wire::Uuid, DataType::Utf8),
+            (Wire::Boolean, DataType::Boolean),
+            (Wire::SmallInt, DataType::Int16),
+            (Wire::Integer, DataType::Int32),
+            (Wire::BigInt, DataType::Int64),
+            (Wire::Numeric, DataType::Decimal128(15, 2)),
+            (Wire::Numeric, DataType::Decimal256(76, 10)),
+            (Wire::Numeric, DataType::Int64),
+            (Wire::Real, DataType::Float32),
+            (Wire::Double, DataType::Float64),
+            (Wire::Date, DataType::Date32),
+            (Wire::Time, DataType::Time64(Microsecond)),
+            (Wire::Timestamp, DataType::Timestamp(Microsecond, None)),
+            (Wire::Bytea, DataType::LargeBinary),
+        ];
+        let field = |(_, data_type): &(Wire, DataType)| Field::new("c", data_type.clone(), true);
+        let schema = Schema::new(forms.iter().map(field).collect::<Vec<_>>());
+        let wires = forms.map(|(wire, _)| wire);
+        Reader::new(Arc::new(schema), &wires, BatchLimits::default()).unwrap()
+    }
+
+    /// A value of any length, mostly one that some type has, which may lie about it.
+    fn cell() -> impl Strategy<Value = Vec<u8>> {
+        let length = prop::sample::select(vec![0_usize, 1, 2, 4, 8, 10, 12, 16, 30]);
+        let bytes = length.prop_flat_map(|length| prop::collection::vec(any::<u8>(), length));
+        let lie = prop::option::weighted(
+            0.05,
+            prop::sample::select(vec![-2, i32::MIN, i32::MAX, 3, 0]),
+        );
+        prop_oneof![
+            1 => Just((-1_i32).to_be_bytes().to_vec()),
+            4 => (bytes, lie).prop_map(|(bytes, lie)| {
+                let length = lie.unwrap_or(bytes.len() as i32);
+                [&length.to_be_bytes(), bytes.as_slice()].concat()
+            }),
+        ]
+    }
+
+    /// Takes a stream in pieces; the bytes that are held never outgrow those that came.
+    fn swallow(mut reader: Reader, bytes: &[u8], piece: usize) -> Result<(), Broken> {
+        for piece in bytes.chunks(piece) {
+            reader.push(Bytes::copy_from_slice(piece));
+            while reader.fill()? {
+                reader.take().unwrap();
+            }
+            assert!(reader.pending.len() <= bytes.len());
+        }
+        reader.take().unwrap();
+        let _ = reader.ended();
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(
+            if std::env::var_os("GOE_TEST_LONG").is_some() { 300_000 } else { 3000 }
+        ))]
+
+        #[test]
+        fn any_bytes_are_decoded_or_refused(
+            rows in prop::collection::vec(prop::collection::vec(cell(), 15), 0..4),
+            fields in prop::option::weighted(0.05, any::<i16>()),
+            noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+            cut in prop::option::weighted(0.2, any::<prop::sample::Index>()), piece in 1_usize..200,
+        ) {
+            let mut bytes = [SIGNATURE, &[0; 8]].concat();
+            for row in rows {
+                bytes.extend(fields.unwrap_or(15).to_be_bytes());
+                bytes.extend(row.concat());
+            }
+            bytes.extend((-1_i16).to_be_bytes());
+            for (at, byte) in noise {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes.truncate(cut.map_or(bytes.len(), |at| at.index(bytes.len())));
+            let begun = std::time::Instant::now();
+            let _ = swallow(every_form(), &bytes, piece);
+            prop_assert!(begun.elapsed().as_secs() < 5);
+        }
+
+        #[test]
+        fn each_form_takes_or_refuses_any_value(value in prop::collection::vec(any::<u8>(), 0..40)) {
+            let reader = every_form();
+            for mut decoder in reader.decoders {
+                let _ = decoder.append(&value);
+                decoder.append_null();
+                let _ = decoder.finish();
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_that_lies_is_refused_or_never_ends_well() {
+        let whole = stream(&[(Some(7), "x".to_owned())]);
+        let with = |at: usize, bytes: &[u8]| {
+            let mut other = whole.clone();
+            other[at..at + bytes.len()].copy_from_slice(bytes);
+            other
+        };
+        let head = i32::MAX.to_be_bytes();
+        for refused in [
+            with(19, &3_i16.to_be_bytes()),
+            with(19, &0_i16.to_be_bytes()),
+            with(21, &(-2_i32).to_be_bytes()),
+            with(21, &3_i32.to_be_bytes()),
+            [&whole, b"x".as_slice()].concat(),
+            with(0, b"X"),
+            with(15, &(-1_i32).to_be_bytes()),
+        ] {
+            let outcome = swallow(reader(BatchLimits::default()), &refused, 7);
+            assert!(matches!(outcome, Err(Broken::Protocol(_))), "{refused:?}");
+        }
+        // Lengths of two gigabytes are waited for, and nothing is set aside for them.
+        let cut = |bytes: usize| whole[..whole.len() - bytes].to_vec();
+        for unended in [
+            with(21, &head),
+            with(29, &head),
+            with(15, &head),
+            cut(1),
+            cut(2),
+            cut(3),
+        ] {
+            let mut reader = reader(BatchLimits::default());
+            reader.push(Bytes::from(unended.clone()));
+            assert_eq!(reader.fill(), Ok(false), "{unended:?}");
+            assert!(!reader.ended(), "{unended:?}");
+        }
+    }
+
     #[test]
     fn lengths_below_minus_one_are_refused() {
         let mut bytes = SIGNATURE.to_vec();

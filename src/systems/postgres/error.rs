@@ -45,8 +45,7 @@ pub(super) fn too_slow(settings: &Settings) -> Error {
 }
 
 /// What helps where the server can't be reached at all.
-const UNREACHED: &str =
-    "check host and port, and that the server listens there (listen_addresses)";
+const UNREACHED: &str = "check host and port, and that the server listens there (listen_addresses)";
 
 fn connect_hint(text: &str) -> &'static str {
     if text.contains("does not support TLS") {
@@ -96,7 +95,9 @@ fn refused(doing: &str, refusal: &DbError) -> Error {
 /// or another transaction was in the way (PostgreSQL's documentation, appendix A).
 fn passes(code: &str) -> bool {
     let classes = ["08"];
-    let codes = ["40001", "40P01", "53300", "57P01", "57P02", "57P03", "57P05"];
+    let codes = [
+        "40001", "40P01", "53300", "57P01", "57P02", "57P03", "57P05",
+    ];
     classes.iter().any(|class| code.starts_with(class)) || codes.contains(&code)
 }
 
@@ -132,6 +133,10 @@ fn sort(code: &SqlState) -> (ErrorKind, Option<&'static str>) {
         "53300" => (
             ErrorKind::Connect,
             Some("the server is full: lower --parallel, or raise max_connections"),
+        ),
+        "25006" => (
+            ErrorKind::Unsupported,
+            Some("goe reads and never writes: a view whose functions write can't be read"),
         ),
         "22023" => (ErrorKind::Config, Some("check the connection's options")),
         "0A000" => (ErrorKind::Unsupported, None),

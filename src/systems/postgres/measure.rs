@@ -8,6 +8,7 @@ use super::catalog::Relation;
 use super::dialect::Postgres;
 use super::error::failed;
 use super::session::Session;
+use super::silence::within;
 use crate::error::{Error, Result};
 use crate::frontend::{Dialect, OpenOptions};
 use crate::schema::shorten;
@@ -49,7 +50,9 @@ async fn measure(session: &Session, relation: &Relation, column: &str) -> Result
     );
     let doing = format!("Column {quoted} of {schema}.{table} can't be measured");
     let wrong = |error| failed(&doing, error);
-    let rows = session.client.query_typed(&sql, &[]).await.map_err(wrong)?;
+    let answer = session.client.query_typed(&sql, &[]);
+    let rows = within(session.silence.lengthy(), &doing, answer).await?;
+    let rows = rows.map_err(wrong)?;
     let row = rows.first().ok_or_else(|| Error::internal(doing.clone()))?;
     let scale: Option<i32> = row.try_get("scale").map_err(wrong)?;
     let whole: Option<i32> = row.try_get("whole").map_err(wrong)?;

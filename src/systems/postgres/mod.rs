@@ -15,6 +15,7 @@ mod pool;
 mod read;
 mod server;
 mod session;
+mod silence;
 mod splits;
 #[cfg(test)]
 mod tests;
@@ -97,11 +98,7 @@ impl Frontend for PostgresFrontend {
             self.settings.connection
         );
         let wrong = |error| failed(&doing, error);
-        let rows = session
-            .client
-            .query_typed(PROBE, &[])
-            .await
-            .map_err(wrong)?;
+        let rows = session.ask(&doing, PROBE, &[]).await?;
         let row = rows.first().ok_or_else(|| Error::internal(doing.clone()))?;
         let number: i32 = row.try_get("number").map_err(wrong)?;
         let encoding: String = row.try_get("encoding").map_err(wrong)?;

@@ -9,8 +9,10 @@ use tokio_postgres::CopyOutStream;
 use super::connect::Settings;
 use super::error::failed;
 use super::session::Session;
+use super::silence::{Silence, within};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
+use crate::systems::stopping::AtWork;
 
 pub(super) const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// A reader that is stopped goes back to it, and so stays in its snapshot.
@@ -46,6 +48,11 @@ impl Pool {
         })
     }
 
+    /// How long the server may be silent.
+    pub(super) fn silence(&self) -> Silence {
+        self.settings.silence
+    }
+
     /// Waits for a free reader.
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease> {
         let permit = Arc::clone(&self.permits)
@@ -60,6 +67,7 @@ impl Pool {
         Ok(Lease {
             session: Some(session),
             permit: Some(permit),
+            at_work: Some(AtWork::begin()),
             pool: Arc::clone(self),
             runtime: Handle::current(),
             done: false,
@@ -100,6 +108,7 @@ impl Pool {
 pub(super) struct Lease {
     session: Option<Session>,
     permit: Option<OwnedSemaphorePermit>,
+    at_work: Option<AtWork>,
     pub(super) pool: Arc<Pool>,
     runtime: Handle,
     /// Whether the COPY came to its end, so that the session is free.
@@ -113,11 +122,15 @@ impl Lease {
         };
         fault::source()?;
         let sql = format!("COPY ({sql}) TO STDOUT (FORMAT binary)");
-        session
-            .client
-            .copy_out(&sql)
-            .await
-            .map_err(|error| failed(&self.pool.doing, error))
+        // It answers before it looks for the first row.
+        let doing = &self.pool.doing;
+        within(
+            session.silence.brief(),
+            doing,
+            session.client.copy_out(&sql),
+        )
+        .await?
+        .map_err(|error| failed(doing, error))
     }
 }
 
@@ -132,8 +145,10 @@ impl Drop for Lease {
             return;
         }
         // The work at the server is stopped before the next reader may begin.
+        let at_work = self.at_work.take();
         self.runtime.spawn(async move {
             session.cancel().await;
+            drop(at_work);
             if session.run("A reader can't be stopped", BACK).await.is_ok() {
                 pool.give_back(session);
             }

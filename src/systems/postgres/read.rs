@@ -16,6 +16,7 @@ use super::dialect::{Postgres, Wire, wire};
 use super::error::failed;
 use super::pool::{BEGIN, Lease, Pool, SAVE};
 use super::session::Session;
+use super::silence::within;
 use super::wrong_value::WrongValue;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{
@@ -131,16 +132,14 @@ async fn lock(session: &Session, doing: &str, table: &SourceTable) -> Result<()>
 }
 
 async fn export(session: &Session) -> Result<String> {
-    let wrong = |error| failed("The snapshot can't be exported", error);
-    let row = session
-        .client
-        .query_typed("SELECT pg_export_snapshot()", &[])
-        .await
-        .map_err(wrong)?;
-    let row = row
+    let doing = "The snapshot can't be exported";
+    let rows = session
+        .ask(doing, "SELECT pg_export_snapshot()", &[])
+        .await?;
+    let row = rows
         .first()
         .ok_or_else(|| Error::internal("An export gave no snapshot"))?;
-    row.try_get(0).map_err(wrong)
+    row.try_get(0).map_err(|error| failed(doing, error))
 }
 
 #[async_trait]
@@ -205,7 +204,8 @@ impl Reading {
             if self.lease.done {
                 return self.last().await;
             }
-            match self.copy.next().await {
+            let limit = self.lease.pool.silence().reading(self.split.as_ref());
+            match within(limit, &self.lease.pool.doing, self.copy.next()).await? {
                 Some(Ok(piece)) => self.reader.push(piece),
                 Some(Err(error)) => return Err(failed(&self.lease.pool.doing, error)),
                 None => self.lease.done = true,

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tokio_postgres::{CancelToken, Client};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{CancelToken, Client, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connect::Settings;
 use super::error::{failed, not_connected, too_slow};
+use super::silence::{Silence, within};
 use crate::error::{Error, Result};
 use crate::fault;
 
@@ -19,6 +21,7 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(4);
 /// An open session. Dropping it ends it.
 pub(super) struct Session {
     pub(super) client: Client,
+    pub(super) silence: Silence,
     cancel: CancelToken,
     tls: MakeRustlsConnect,
 }
@@ -55,6 +58,7 @@ impl Session {
                     let cancel = client.cancel_token();
                     return Ok(Self {
                         client,
+                        silence: settings.silence,
                         cancel,
                         tls,
                     });
@@ -91,9 +95,22 @@ impl Session {
     /// Runs statements without results.
     pub(super) async fn run(&self, doing: &str, sql: &str) -> Result<()> {
         fault::source()?;
-        self.client
-            .batch_execute(sql)
-            .await
+        within(self.silence.brief(), doing, self.client.batch_execute(sql))
+            .await?
+            .map_err(|error| failed(doing, error))
+    }
+
+    /// Asks what the server answers soon: its catalog, mostly.
+    pub(super) async fn ask(
+        &self,
+        doing: &str,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>> {
+        fault::source()?;
+        let answer = self.client.query_typed(sql, parameters);
+        within(self.silence.brief(), doing, answer)
+            .await?
             .map_err(|error| failed(doing, error))
     }
 

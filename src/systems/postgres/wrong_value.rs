@@ -69,7 +69,10 @@ impl WrongValue<'_> {
         let keys = self.keys()?;
         let sql = self.search(&keys)?;
         let session = pool.join().await.ok()?;
-        let rows = session.client.query_typed(&sql, &[]).await.ok()?;
+        let rows = session
+            .ask("The row can't be found", &sql, &[])
+            .await
+            .ok()?;
         rows.first()?.try_get(0).ok()
     }
 

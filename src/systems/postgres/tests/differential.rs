@@ -9,6 +9,7 @@ use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr::{Between, InList, Like};
 use datafusion::logical_expr::{BinaryExpr, Case, Expr, Operator};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use proptest::prelude::*;
 
 use super::*;
 use crate::frontend::{Comparison, Pushed, translate};
@@ -448,15 +449,25 @@ async fn through_the_reader(
     }
 }
 
-#[test]
-fn a_pushed_filter_reads_back_as_one_expression() {
-    use datafusion::sql::sqlparser::{dialect::PostgreSqlDialect, parser::Parser};
-    let mapping = Types.to_canonical("text").unwrap();
-    for name in ["a\"b", "x\"; DROP TABLE t; --", "new\nline", "\u{1F600}"] {
+/// Names and values of signs that end quotes, statements and lines, or begin comments.
+fn hostile() -> impl Strategy<Value = String> {
+    "[^\0]{1,12}|['\"`;\\\\$*/\\-\n\\[\\]E🦀]{1,12}|(\"; DROP TABLE t; --|'; DROP TABLE t; --|\\$\\$|\\\\')"
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn what_is_sent_is_one_statement_that_names_what_is_meant(
+        schema in hostile(), name in hostile(), column in hostile(), value in hostile(),
+    ) {
+        use datafusion::sql::sqlparser::ast::{SetExpr, Statement, TableFactor};
+        use datafusion::sql::sqlparser::{dialect::PostgreSqlDialect, parser::Parser, tokenizer};
+        let mapping = Types.to_canonical("text").unwrap();
         let table = SourceTable {
-            name: crate::schema::TableName::new("pg", name, name),
+            name: crate::schema::TableName::new("pg", &schema, &name),
             kind: crate::frontend::RelationKind::Table,
-            columns: vec![Column::new(name, "text", true, mapping.clone())],
+            columns: vec![Column::new(&column, "text", true, mapping)],
             primary_key: vec![],
             unique: vec![],
             rows: None,
@@ -464,17 +475,32 @@ fn a_pushed_filter_reads_back_as_one_expression() {
             comment: None,
             partitions: None,
         };
-        for value in ["'; DROP TABLE t; --", "\\'", "'", "a\nb", "$$"] {
-            let literal = Expr::Literal(ScalarValue::LargeUtf8(Some(value.to_owned())), None);
-            let column = Expr::Column(datafusion::common::Column::from_name(name));
-            let pushed = translate(&column.clone().eq(literal), &table, &Postgres).unwrap();
-            let request = ReadRequest {
-                filter: Some(pushed.sql),
-                ..ReadRequest::columns(vec![0])
-            };
-            let sql = crate::frontend::select_sql(&Postgres, &table, None, &request);
-            let statements = Parser::parse_sql(&PostgreSqlDialect {}, &sql).unwrap();
-            assert_eq!(statements.len(), 1, "{sql}");
-        }
+        let literal = Expr::Literal(ScalarValue::LargeUtf8(Some(value)), None);
+        let meant = Expr::Column(datafusion::common::Column::new_unqualified(&column));
+        let pushed = translate(&meant.eq(literal), &table, &Postgres);
+        let request = ReadRequest {
+            filter: pushed.map(|pushed| pushed.sql),
+            ..ReadRequest::columns(vec![0])
+        };
+        prop_assert!(request.filter.is_some());
+        let sql = crate::frontend::select_sql(&Postgres, &table, None, &request);
+        let statements = Parser::parse_sql(&PostgreSqlDialect {}, &sql).unwrap();
+        let [Statement::Query(query)] = statements.as_slice() else { panic!("{sql}") };
+        let SetExpr::Select(select) = query.body.as_ref() else { panic!("{sql}") };
+        let TableFactor::Table { name: from, .. } = &select.from[0].relation else { panic!("{sql}") };
+        let from: Vec<&str> = from.0.iter().map(|part| part.as_ident().unwrap().value.as_str()).collect();
+        prop_assert_eq!(from, vec![schema.as_str(), name.as_str()]);
+        // The column is named twice, selected and compared, and nothing else is a name.
+        let tokens = tokenizer::Tokenizer::new(&PostgreSqlDialect {}, &sql).tokenize().unwrap();
+        let quoted = tokens.iter().filter_map(|token| match token {
+            tokenizer::Token::Word(word) if word.quote_style == Some('"') => Some(word.value.as_str()),
+            _ => None,
+        });
+        let mut quoted: Vec<&str> = quoted.filter(|word| *word != "C").collect();
+        let mut expected = vec![column.as_str(), &schema, &name, &column];
+        expected.retain(|word| *word != "C");
+        quoted.sort_unstable();
+        expected.sort_unstable();
+        prop_assert_eq!(quoted, expected);
     }
 }

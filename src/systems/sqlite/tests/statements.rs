@@ -33,6 +33,8 @@ fn table(name: &str, columns: &[(&str, &str)]) -> SourceTable {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
     #[test]
     fn hostile_names_and_values_stay_names_and_values(
         name in "[^\0]{1,12}", a in "[^\0]{1,12}", b in "['\"`;\\-\n\\[\\]🦀]{1,12}", value in "[^\0]{0,12}",
