@@ -18,21 +18,24 @@ use crate::project::{figure, long_or};
 /// How long one text may take.
 const BOUND: Duration = Duration::from_secs(5);
 
+/// How many texts are tried between two looks at the clock.
+const TOGETHER: u32 = 200;
+
 /// Tries texts for a while, the failures of earlier runs first.
 fn fuzz<S: Strategy>(name: &str, texts: S, read: impl Fn(S::Value)) {
-    let config = RunnerConfig {
-        cases: 500,
-        source_file: Some(file!()),
-        failure_persistence: Some(Box::new(FileFailurePersistence::SourceParallel(
-            "proptest-regressions",
-        ))),
-        ..RunnerConfig::default()
-    };
     let begun = Instant::now();
     let (mut tried, longest) = (0, std::cell::Cell::new(Duration::ZERO));
-    let mut runner = TestRunner::new(config);
     while tried == 0 || begun.elapsed() < long_or(Duration::from_secs(1), Duration::from_secs(60)) {
-        let outcome = runner.run(&texts, |text| {
+        // Each runner stops for good after its cases, and a new one rolls other dice.
+        let outcome = TestRunner::new(RunnerConfig {
+            cases: TOGETHER,
+            source_file: Some(file!()),
+            failure_persistence: Some(Box::new(FileFailurePersistence::SourceParallel(
+                "proptest-regressions",
+            ))),
+            ..RunnerConfig::default()
+        })
+        .run(&texts, |text| {
             let begun = Instant::now();
             read(text);
             longest.set(longest.get().max(begun.elapsed()));
@@ -40,7 +43,7 @@ fn fuzz<S: Strategy>(name: &str, texts: S, read: impl Fn(S::Value)) {
             Ok(())
         });
         outcome.unwrap_or_else(|error| panic!("{name}: {error}"));
-        tried += 500;
+        tried += TOGETHER;
     }
     let longest = longest.get().as_millis();
     figure(&format!(

@@ -163,9 +163,7 @@ const DAMAGES: [Damage; 7] = [
         bytes.truncate(bytes.len() - 1)
     }),
     ("half of it gone", |bytes| bytes.truncate(bytes.len() / 2)),
-    ("another magic number", |bytes| {
-        replace_end(bytes, 1, &[b'X'])
-    }),
+    ("another magic number", |bytes| replace_end(bytes, 1, b"X")),
     ("a footer longer than the file", |bytes| {
         replace_end(bytes, 8, &[0xff; 4])
     }),

@@ -38,7 +38,7 @@ fn plan(seed: usize, traffic: [u64; 2]) -> Plan {
     let bytes = traffic[usize::from(way == Way::ToServer)].max(200);
     let at = match fault {
         Fault::Refuse => random.below(4) as u64,
-        _ if seed % 3 == 0 => bytes - random.below(200) as u64,
+        _ if seed.is_multiple_of(3) => bytes - random.below(200) as u64,
         _ => random.below(bytes as usize) as u64,
     };
     Plan { fault, way, at }
