@@ -8,6 +8,7 @@ use super::stop::Done;
 use super::{Context, figures};
 use crate::backend::Orphan;
 use crate::schema::TableName;
+use crate::session::Sweep;
 
 /// List staged files that no table needs, and remove them with -x
 #[derive(Debug, Args)]
@@ -16,6 +17,9 @@ pub(super) struct Clean {
     /// The target: CONNECTION.SCHEMA.TABLE, or URL#SCHEMA.TABLE
     #[arg(value_name = "TARGET")]
     target: String,
+    /// Also files of runs that this repository does not know and that began within a day
+    #[arg(long)]
+    foreign: bool,
     /// Remove them
     #[arg(short = 'x', long, visible_alias = "yes")]
     execute: bool,
@@ -26,7 +30,7 @@ impl Clean {
         let session = context.session()?;
         let default = session.config().defaults().to.as_deref();
         let target = TableName::parse(&complete(&self.target, default))?;
-        let orphans = session.clean(&target, self.execute).await?;
+        let Sweep { orphans, spared } = session.clean(&target, self.execute, self.foreign).await?;
         let screen = context.screen;
         if screen.is_json() {
             return orphans.iter().try_for_each(|orphan| {
@@ -40,6 +44,13 @@ impl Clean {
         }
         if !orphans.is_empty() {
             screen.listing(["FILE", "SIZE", "RUN"], orphans.iter().map(cells))?;
+        }
+        if !spared.is_empty() {
+            let files = figures::counted(spared.len() as u64, "file");
+            screen.remark(format_args!(
+                "{files} of runs that this repository does not know are left alone: they began within a \
+                 day, and another host may be at work. Where none is: --foreign"
+            ));
         }
         screen.report(self.conclusion(&orphans, context))
     }
