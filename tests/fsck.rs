@@ -102,7 +102,7 @@ const TAMPERINGS: &[Tampering] = &[
     },
     Tampering {
         name: "the record counts other rows",
-        tamper: |project| edit_log(project, r#"\"rows\":100"#, r#"\"rows\":101"#),
+        tamper: |project| edit_log(project, r#"\"rows\":100}"#, r#"\"rows\":101}"#),
         object: "record",
         says: "101 rows",
         mend: "--reset",
