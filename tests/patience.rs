@@ -16,7 +16,7 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn new(name: &str, rows: u32) -> Option<Self> {
+    fn new(name: &str, rows: u32, width: u32) -> Option<Self> {
         let url = postgres()?;
         let project = Project::new();
         // An address of its own name, by which its sessions are found at the server.
@@ -29,7 +29,7 @@ impl Numbers {
         };
         numbers.psql(&format!(
             "CREATE SCHEMA {0}; CREATE TABLE {0}.t (id bigint PRIMARY KEY, name text);
-             INSERT INTO {0}.t SELECT i, repeat('x', 100) || i FROM generate_series(1, {rows}) i;
+             INSERT INTO {0}.t SELECT i, repeat('x', {width}) || i FROM generate_series(1, {rows}) i;
              ANALYZE {0}.t",
             numbers.schema
         ));
@@ -58,11 +58,12 @@ impl Numbers {
         self.project.goe(&["verify", "lake.pg.t"]).ok();
     }
 
-    /// Ends the sessions of goe at the server as soon as one reads.
+    /// Ends the sessions of goe at the server as soon as one reads. The rows are more than the
+    /// buffers between hold, and goe reads them slowly: the server is at work until the end.
     fn cut_while_it_reads(&self) {
         let cut = format!(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-             WHERE application_name = '{}' AND query LIKE 'COPY%'",
+             WHERE application_name = '{}' AND state = 'active' AND query LIKE 'COPY%'",
             self.schema
         );
         let begun = Instant::now();
@@ -87,11 +88,11 @@ fn of_kind<'e>(events: &'e [Value], kind: &str) -> Vec<&'e Value> {
 
 #[test]
 fn a_connection_that_is_lost_while_rows_are_read_is_made_again() {
-    let Some(numbers) = Numbers::new("cut", 20_000) else {
+    let Some(numbers) = Numbers::new("cut", 20_000, 1_000) else {
         return;
     };
     let source = numbers.source();
-    let slow = numbers.command(&source, &["--max-rate", "1MB", "--output", "json"]);
+    let slow = numbers.command(&source, &["--max-rate", "8MB", "--output", "json"]);
     let ran = std::thread::scope(|scope| {
         let running = scope.spawn(|| numbers.project.goe(&slow));
         numbers.cut_while_it_reads();
@@ -112,11 +113,11 @@ fn a_connection_that_is_lost_while_rows_are_read_is_made_again() {
 
 #[test]
 fn without_patience_a_lost_connection_is_a_failure() {
-    let Some(numbers) = Numbers::new("fail", 20_000) else {
+    let Some(numbers) = Numbers::new("fail", 20_000, 1_000) else {
         return;
     };
     let source = numbers.source();
-    let slow = numbers.command(&source, &["--max-rate", "1MB", "--retry-seconds", "0"]);
+    let slow = numbers.command(&source, &["--max-rate", "8MB", "--retry-seconds", "0"]);
     let ran = std::thread::scope(|scope| {
         let running = scope.spawn(|| numbers.project.goe(&slow));
         numbers.cut_while_it_reads();
@@ -130,7 +131,7 @@ fn without_patience_a_lost_connection_is_a_failure() {
 
 #[test]
 fn a_whole_table_is_cut_by_a_column_that_is_named() {
-    let Some(numbers) = Numbers::new("cutby", 10_000) else {
+    let Some(numbers) = Numbers::new("cutby", 10_000, 100) else {
         return;
     };
     let source = numbers.source();
@@ -155,7 +156,7 @@ fn a_whole_table_is_cut_by_a_column_that_is_named() {
 
 #[test]
 fn a_chunk_that_outlives_its_snapshot_is_cut_in_two() {
-    let Some(numbers) = Numbers::new("age", 20_000) else {
+    let Some(numbers) = Numbers::new("age", 20_000, 100) else {
         return;
     };
     let source = numbers.source();
