@@ -58,6 +58,17 @@ impl Numbers {
         self.project.goe(&["verify", "lake.pg.t"]).ok();
     }
 
+    /// A slow run whose sessions at the server end while it reads.
+    fn cut_off(&self, options: &[&str]) -> Ran {
+        let source = self.source();
+        let slow = self.command(&source, &[&["--max-rate", "8MB"], options].concat());
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| self.project.goe(&slow));
+            self.cut_while_it_reads();
+            running.join().expect("goe ran")
+        })
+    }
+
     /// Ends the sessions of goe at the server as soon as one reads. The rows are more than the
     /// buffers between hold, and goe reads them slowly: the server is at work until the end.
     fn cut_while_it_reads(&self) {
@@ -91,14 +102,7 @@ fn a_connection_that_is_lost_while_rows_are_read_is_made_again() {
     let Some(numbers) = Numbers::new("cut", 20_000, 1_000) else {
         return;
     };
-    let source = numbers.source();
-    let slow = numbers.command(&source, &["--max-rate", "8MB", "--output", "json"]);
-    let ran = std::thread::scope(|scope| {
-        let running = scope.spawn(|| numbers.project.goe(&slow));
-        numbers.cut_while_it_reads();
-        running.join().expect("goe ran")
-    });
-    let ran = ran.ok();
+    let ran = numbers.cut_off(&["--output", "json"]).ok();
     let events = ran.events();
     let again = of_kind(&events, "retrying");
     assert!(!again.is_empty(), "{ran}");
@@ -106,9 +110,8 @@ fn a_connection_that_is_lost_while_rows_are_read_is_made_again() {
     assert_eq!(of_kind(&events, "chunk_published").len(), 1, "{ran}");
     numbers.holds(20_000);
     // What the first attempt left is nobody's.
-    let cleaned = numbers.project.goe(&["clean", "lake.pg.t", "-x"]).ok();
+    numbers.project.goe(&["clean", "lake.pg.t", "-x"]).ok();
     numbers.holds(20_000);
-    drop(cleaned);
 }
 
 #[test]
@@ -116,15 +119,10 @@ fn without_patience_a_lost_connection_is_a_failure() {
     let Some(numbers) = Numbers::new("fail", 20_000, 1_000) else {
         return;
     };
-    let source = numbers.source();
-    let slow = numbers.command(&source, &["--max-rate", "8MB", "--retry-seconds", "0"]);
-    let ran = std::thread::scope(|scope| {
-        let running = scope.spawn(|| numbers.project.goe(&slow));
-        numbers.cut_while_it_reads();
-        running.join().expect("goe ran")
-    });
+    let ran = numbers.cut_off(&["--retry-seconds", "0"]);
     ran.fails(ErrorKind::Connect);
     assert!(!numbers.project.is_published("pg", "t"));
+    let source = numbers.source();
     numbers.project.goe(&numbers.command(&source, &[])).ok();
     numbers.holds(20_000);
 }

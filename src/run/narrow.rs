@@ -37,13 +37,13 @@ pub struct RowDifference {
     pub detail: String,
 }
 
-/// Both sides of a range.
+/// A range of the key in which both sides differ.
 struct Range {
     region: Region,
     span: Span,
 }
 
-/// Both sides' sums.
+/// How both sides of a range compare, by their sums.
 struct Compared {
     equal: bool,
     rows: u64,
