@@ -10,6 +10,7 @@ use datafusion::datasource::MemTable;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use goe::config::Config;
 use goe::session::Session;
+use serde_json::Value;
 
 use crate::independent::Schema;
 use crate::project::{Project, postgres};
@@ -291,6 +292,19 @@ async fn a_filter_is_applied_in_whatever_form_it_arrives() {
         let limited = ids(session.sql(&sql).await, &sql).await;
         assert_eq!(limited.len(), expected.len().min(1), "{predicate}");
         assert!(limited.is_subset(&found), "{predicate}");
+        // And the plan names each, whoever applies it.
+        let flags = ["--to", "lake.main.t", "--where", predicate];
+        let plan = project
+            .goe(&[&["--output", "json", "plan", "shop.main.t"], &flags[..]].concat())
+            .ok();
+        let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+        let sources = plan["sources"].as_array().unwrap();
+        let named = |source: &Value| {
+            source["filters"]
+                .as_array()
+                .is_some_and(|all| !all.is_empty())
+        };
+        assert!(sources.iter().all(named), "{predicate}: {plan}");
     }
 }
 

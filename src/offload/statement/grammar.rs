@@ -185,7 +185,7 @@ fn definition(reader: &mut Reader<'_>, name: Option<String>) -> Result<OffloadSp
         reader.take(&clause.split(' ').collect::<Vec<_>>());
         match *clause {
             "PARTITIONED BY" => spec.partition_by = list(reader)?,
-            "CLUSTERED BY" => spec.cluster_by = list(reader)?,
+            "CLUSTERED BY" => spec.cluster_by = columns(reader)?,
             "WITH" => options = read_options(reader)?,
             _ => (spec.incremental_by, spec.until) = incremental(reader)?,
         }
@@ -200,6 +200,20 @@ fn list(reader: &mut Reader<'_>) -> Result<Vec<String>> {
     Ok(items.map(|item| reader.written(item).to_owned()).collect())
 }
 
+/// Columns or patterns of them, each as it is written or as a text of it.
+fn columns(reader: &mut Reader<'_>) -> Result<Vec<String>> {
+    let inside = reader.parenthesised()?;
+    let items = reader.items(inside)?.into_iter();
+    Ok(items.map(|item| column(reader, item)).collect())
+}
+
+fn column(reader: &Reader<'_>, words: Range<usize>) -> String {
+    match reader.token(words.start) {
+        Token::SingleQuotedString(text) if words.len() == 1 => text.clone(),
+        _ => reader.written(words).to_owned(),
+    }
+}
+
 /// `(column) [UNTIL (expression)]`.
 fn incremental(reader: &mut Reader<'_>) -> Result<(Option<String>, Option<String>)> {
     let column = reader.parenthesised()?;
@@ -208,7 +222,7 @@ fn incremental(reader: &mut Reader<'_>) -> Result<(Option<String>, Option<String
             .wrong_words(column, "is no single column".to_owned())
             .hint("INCREMENTAL BY takes one column of the source"));
     }
-    let column = reader.written(column).to_owned();
+    let column = self::column(reader, column);
     let mut until = None;
     if reader.take(&["UNTIL"]) {
         let inside = reader.parenthesised()?;

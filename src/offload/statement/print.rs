@@ -114,7 +114,7 @@ struct Shown<'a>(&'a Value);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Value::String(text) => write!(f, "'{}'", text.replace('\'', "''")),
+            Value::String(value) => f.write_str(&text(value)),
             Value::Array(items) => {
                 let items: Vec<String> = items.iter().map(|item| Shown(item).to_string()).collect();
                 write!(f, "({})", items.join(", "))
@@ -133,28 +133,34 @@ impl fmt::Display for Shown<'_> {
 
 /// A name, in quotes where it needs them.
 pub(super) fn quote(name: &str) -> String {
-    let plain = |(i, byte): (usize, u8)| {
-        byte.is_ascii_alphabetic() || byte == b'_' || (i > 0 && byte.is_ascii_digit())
-    };
-    let is_plain = !name.is_empty() && name.bytes().enumerate().all(plain);
-    if is_plain && !TAKEN.contains(&name.to_lowercase().as_str()) {
+    if is_plain(name) && !TAKEN.contains(&name.to_lowercase().as_str()) {
         name.to_owned()
     } else {
         quoted(name)
     }
 }
 
+fn is_plain(name: &str) -> bool {
+    let plain = |(i, byte): (usize, u8)| {
+        byte.is_ascii_alphabetic() || byte == b'_' || (i > 0 && byte.is_ascii_digit())
+    };
+    !name.is_empty() && name.bytes().enumerate().all(plain)
+}
+
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A column, or a pattern of columns with `*`, as it was written: its quotes, if any, stay.
+/// A column or a pattern of columns as it was written: bare, or as a text where it is no plain
+/// name. In quotes it would be a column of exactly that name.
 fn column(written: &str) -> String {
-    let quoted = written.starts_with('"') && written.len() > 1 && written.ends_with('"');
-    let pattern = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '*';
-    if quoted || !written.is_empty() && written.chars().all(pattern) {
+    if is_plain(written) {
         written.to_owned()
     } else {
-        quote(written)
+        text(written)
     }
+}
+
+fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
 }

@@ -323,13 +323,23 @@ fn a_name() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A column or a pattern of columns, as a person writes one.
+fn a_column() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z]{1,5}",
+        "[a-z*]{1,5}",
+        "\"[a-zé *]{1,5}\"",
+        "[ -~é*]{1,6}"
+    ]
+}
+
 prop_compose! {
     fn a_spec()(
         name in a_name(),
         parts in (a_name(), a_name(), a_name()),
         by in prop::sample::subsequence(vec!["month(d)", "region", "date_trunc('day', \"D e\")"], 0..=3),
-        cluster in prop::collection::vec("[a-z]{1,5}", 0..3),
-        incremental in prop::option::of(("[a-z]{1,5}", prop::option::of(Just("now() - INTERVAL '1' DAY")))),
+        cluster in prop::collection::vec(a_column(), 0..3),
+        incremental in prop::option::of((a_column(), prop::option::of(Just("now() - INTERVAL '1' DAY")))),
         parallel in prop::option::of(1_usize..64),
         memory in prop::option::of(1_u64..1 << 40),
         limits in (
