@@ -7,8 +7,8 @@ use super::request::{complete, shell_line};
 use super::stop::Done;
 use super::{Context, figures};
 use crate::backend::Orphan;
+use crate::run::Sweep;
 use crate::schema::TableName;
-use crate::session::Sweep;
 
 /// List staged files that no table needs, and remove them with -x
 #[derive(Debug, Args)]
@@ -30,7 +30,11 @@ impl Clean {
         let session = context.session()?;
         let default = session.config().defaults().to.as_deref();
         let target = TableName::parse(&complete(&self.target, default))?;
-        let Sweep { orphans, spared } = session.clean(&target, self.execute, self.foreign).await?;
+        let Sweep {
+            orphans,
+            foreign,
+            asleep,
+        } = session.clean(&target, self.execute, self.foreign).await?;
         let screen = context.screen;
         if screen.is_json() {
             return orphans.iter().try_for_each(|orphan| {
@@ -45,11 +49,18 @@ impl Clean {
         if !orphans.is_empty() {
             screen.listing(["FILE", "SIZE", "RUN"], orphans.iter().map(cells))?;
         }
-        if !spared.is_empty() {
-            let files = figures::counted(spared.len() as u64, "file");
+        if !foreign.is_empty() {
+            let files = figures::counted(foreign.len() as u64, "file");
             screen.remark(format_args!(
                 "{files} of runs that this repository does not know are left alone: they began within a \
                  day, and another host may be at work. Where none is: --foreign"
+            ));
+        }
+        if !asleep.is_empty() {
+            let files = figures::counted(asleep.len() as u64, "file");
+            screen.remark(format_args!(
+                "{files} of runs that lost their lease and may still go on are left alone: goe runs shows \
+                 them. Stop the process, or give up what is dead with goe runs abandon"
             ));
         }
         screen.report(self.conclusion(&orphans, context))

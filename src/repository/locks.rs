@@ -1,5 +1,7 @@
 //! Who holds a target: one run at a time, each with a greater fence than the one before.
 
+use std::collections::BTreeSet;
+
 use super::engine::Statement;
 use super::process::{self, Life};
 use super::{Repository, Row};
@@ -133,6 +135,18 @@ impl Repository {
         let rows = self.rows(Statement::new(sql, []))?;
         let living = |row: &&Row| process::life(&row.text(1)) != Life::Dead;
         Ok(rows.iter().filter(living).map(|row| row.text(0)).collect())
+    }
+
+    /// The runs that have not ended and hold nothing now, those whose processes are known to be dead
+    /// left out: stopped ones may go on.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn sleepers(&self) -> Result<BTreeSet<String>> {
+        let sql = include_str!("../../sql/repository/running_runs.sql");
+        let rows = self.rows(Statement::new(sql, []))?;
+        let asleep = |row: &&Row| row.number(3) == 0 && process::life(&row.text(1)) != Life::Dead;
+        Ok(rows.iter().filter(asleep).map(|row| row.text(0)).collect())
     }
 }
 

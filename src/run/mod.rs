@@ -1,10 +1,10 @@
 //! Doing: [`Runner::offload`] is the whole story in one function.
 #![doc = include_str!("README.md")]
 
-mod abandon;
 mod adopt;
 mod aggregates;
 mod chunk;
+mod clean;
 mod difference;
 mod event;
 mod fsck;
@@ -16,6 +16,7 @@ mod narrow;
 mod outcome;
 mod planning;
 mod proof;
+mod restate;
 mod retry;
 mod verify;
 
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
+pub use clean::Sweep;
 pub use difference::Changes;
 pub use event::{Event, Unwatched, Watcher};
 pub use fsck::Finding;

@@ -12,24 +12,20 @@ mod memory;
 mod preview;
 mod project;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use datafusion::prelude::{DataFrame, SessionContext};
-use uuid::Uuid;
 
 pub use execute::Answer;
 pub use project::{Defined, Project};
 
-use crate::backend::Orphan;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::OpenOptions;
 use crate::offload::{Offload, Plan, Record, Take};
 use crate::repository::{History, RunRow};
 use crate::run::{
-    Against, Changes, Finding, Interrupt, Outcome, Runner, Unwatched, Verification, Watcher,
+    Against, Changes, Finding, Interrupt, Outcome, Runner, Sweep, Unwatched, Verification, Watcher,
     filled_targets, plan_statement, remembered_targets,
 };
 use crate::schema::TableName;
@@ -52,29 +48,6 @@ pub struct RunState {
 }
 
 /// Whether a target as it was written is the one of this name.
-/// What became of a look for files that dead runs left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sweep {
-    /// The files that nothing needs.
-    pub orphans: Vec<Orphan>,
-    /// Files of runs that this repository does not know and that began a short while ago: another
-    /// host, or another folder, may be at work.
-    pub spared: Vec<Orphan>,
-}
-
-/// For how long a run of another repository may be at work.
-const FOREIGN_RUN: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Whether a run began so lately that it may be at work; its id tells when.
-fn is_young(run: &str) -> bool {
-    let began = Uuid::try_parse(run).ok().and_then(|id| id.get_timestamp());
-    let Some((seconds, _)) = began.map(|began| began.to_unix()) else {
-        return false;
-    };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.is_ok_and(|now| now < Duration::from_secs(seconds) + FOREIGN_RUN)
-}
-
 fn names(written: &str, target: &str) -> bool {
     TableName::parse(written).is_ok_and(|name| name.to_string() == target)
 }
@@ -281,30 +254,14 @@ impl Session {
         Ok((found, told))
     }
 
-    /// The files that dead runs left beside a target; with `remove` they are removed. Files of runs
-    /// that another repository may know to be at work are spared, unless `foreign` says that there
-    /// is none.
+    /// The files that dead runs left beside a target; with `remove` they are removed.
     ///
     /// # Errors
-    /// Whatever the target's system says.
+    /// As [`Runner::clean`].
     pub async fn clean(&self, target: &TableName, remove: bool, foreign: bool) -> Result<Sweep> {
-        let backend = self.inner.connections.backend(&target.connection)?;
-        let repository = self.inner.memory.open()?;
-        if remove {
-            // Who slept past his lease must not publish files that are removed now.
-            repository.end_expired()?;
-        }
-        let mut living = repository.living()?;
-        let (schema, table) = (&target.schema, &target.table);
-        let listed = backend.orphans(schema, table, &living, false).await?;
-        let known: BTreeSet<String> = repository.runs()?.into_iter().map(|run| run.run).collect();
-        let spared: Vec<Orphan> = listed
-            .into_iter()
-            .filter(|orphan| !foreign && !known.contains(&orphan.run) && is_young(&orphan.run))
-            .collect();
-        living.extend(spared.iter().map(|orphan| orphan.run.clone()));
-        let orphans = backend.orphans(schema, table, &living, remove).await?;
-        Ok(Sweep { orphans, spared })
+        let repository = self.memory().open()?;
+        let runner = self.plain_runner();
+        runner.clean(&repository, target, remove, foreign).await
     }
 
     /// The targets that the repository remembers.

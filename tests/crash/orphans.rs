@@ -140,29 +140,25 @@ fn the_files_of_a_living_run_stay() {
     );
 }
 
-/// A run that slept past its lease may find its files gone. Then it must not publish.
+/// A run that slept past its lease may find its files gone. Then it must not publish, however far
+/// it had come: also when all that it still had to do is to write the entry.
 #[test]
 fn a_run_whose_files_were_cleaned_publishes_nothing() {
-    let points = ["manifest.made", "verify.ended", "publish.begun"];
+    let points = [
+        "manifest.made",
+        "verify.ended",
+        "publish.begun",
+        "lock.checked",
+        "publish.before_commit",
+    ];
     for point in points {
-        let job = Job::of_file(300);
-        let mut command = job.faulty(&format!("{point}=hang:3000@1"));
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let mut sleeper = command.spawn().expect("goe starts");
-        until_made(&job);
-        signal(&sleeper, "STOP");
-        expire_leases(&job.project);
-        job.project
-            .goe(&["clean", TARGET, "-x"])
-            .ok()
-            .says(&["removed"]);
-        signal(&sleeper, "CONT");
-        let code = wait(&mut sleeper);
+        let job = Job::of_grown_file(300);
+        let code = slept(&job, point, "removed");
         assert!(
             code != Some(0),
             "stopped at {point} it published files that are gone"
         );
-        assert_eq!(job.visible(), Vec::<i64>::new(), "{point}");
+        assert!(job.visible().into_iter().eq(1..=150), "{point}");
         job.finish(point);
         job.project.goe(&["verify", TARGET]).ok();
     }
@@ -170,6 +166,33 @@ fn a_run_whose_files_were_cleaned_publishes_nothing() {
         "sleepers whose files were cleaned",
         &format!("{} moments, 0 published", points.len()),
     );
+}
+
+/// Where there is no table yet nothing can shut a sleeper out, and its files stay.
+#[test]
+fn the_files_of_a_sleeper_stay_where_it_may_still_make_the_table() {
+    for (point, publishes) in [("publish.begun", false), ("publish.before_commit", true)] {
+        let job = Job::of_file(300);
+        let code = slept(&job, point, "left alone");
+        assert_eq!(code == Some(0), publishes, "{point}");
+        job.finish(point);
+        job.project.goe(&["verify", TARGET]).ok();
+        clean(&job, point);
+    }
+}
+
+/// How a run ends that is stopped at a point until its lease is over and its target was cleaned.
+fn slept(job: &Job, point: &str, cleaned: &str) -> Option<i32> {
+    let mut command = job.faulty(&format!("{point}=hang:3000@1"));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut sleeper = command.spawn().expect("goe starts");
+    until_made(job);
+    signal(&sleeper, "STOP");
+    expire_leases(&job.project);
+    let cleaning = job.project.goe(&["clean", TARGET, "-x"]).ok();
+    cleaning.says(&[cleaned]);
+    signal(&sleeper, "CONT");
+    wait(&mut sleeper)
 }
 
 /// Waits until the fault that was asked for is made.
