@@ -57,7 +57,8 @@ pub(super) struct Request {
     /// Who stages the rows
     #[arg(long, value_parser = ["native"])]
     transport: Option<String>,
-    /// How much memory may be used, such as 512MB
+    /// How much memory may be used, such as 512MB; a quarter of the machine's, at most 2 GiB, if none
+    /// is given
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     memory: Option<u64>,
     /// Replace everything in the target by a full run, in one commit

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sysinfo::{MemoryRefreshKind, System};
 
 use super::shape::{Shape, allowances};
 use super::statement::{PlainSelect, plain_select, quoted_names};
@@ -115,6 +117,26 @@ pub struct OffloadSpec {
 
 /// For how many seconds temporary failures are tried again where nobody says.
 const RETRY_SECONDS: u64 = 300;
+
+/// What the writers of one worker have use for: more makes no better row groups.
+const WRITER_MEMORY: usize = 64 << 20;
+
+/// The budget of an offload that says none: a quarter of this machine's memory, or of what this
+/// process may have of it, and at most 2 GiB.
+static USUAL_MEMORY: LazyLock<u64> = LazyLock::new(|| {
+    let Ok(mut system) = System::new() else {
+        return UNKNOWN_MACHINE;
+    };
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    let all = system.total_memory();
+    let ours = system
+        .cgroup_limits()
+        .map_or(all, |limits| limits.total_memory.min(all));
+    (ours / 4).clamp(64 << 20, 2 << 30)
+});
+
+/// The budget where the machine does not tell what it has.
+const UNKNOWN_MACHINE: u64 = 256 << 20;
 
 /// How both sides are proved equal before anyone sees the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -333,11 +355,19 @@ impl Offload {
         self.spec.parallel.unwrap_or(cores.min(4))
     }
 
-    /// The memory budget in bytes: as asked for, or 256 MiB.
+    /// The memory budget in bytes: as asked for, or a quarter of the machine's and at most 2 GiB.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let asked = self.spec.memory.unwrap_or(256 << 20);
+        let asked = self.spec.memory.unwrap_or_else(|| *USUAL_MEMORY);
         usize::try_from(asked).unwrap_or(usize::MAX)
+    }
+
+    /// What of it all writers together may hold for unfinished row groups. The rest is for decoders,
+    /// sorts, joins and the parts of uploads.
+    #[must_use]
+    pub fn memory_of_writers(&self) -> usize {
+        let enough = WRITER_MEMORY.saturating_mul(self.parallel());
+        (self.memory() / 4).min(enough)
     }
 
     /// For how long temporary failures are tried again.

@@ -159,8 +159,7 @@ impl ChunkRun<'_> {
             partition_columns_in_files: facts.partition_columns_in_files,
             sorted: plan.sorted,
             file_bytes: facts.file_bytes,
-            // The rest is for decoders, sorts, joins and the parts of uploads.
-            memory: plan.offload().memory() / 4,
+            memory: plan.offload().memory_of_writers(),
             progress: Arc::clone(&progress),
         };
         let mut work = pin!(transport::stage(&self.runner.engine, rows, Arc::new(spec)));

@@ -243,7 +243,7 @@ pub(super) fn keys(sides: &Sides, covered: &Region) -> BTreeMap<String, String> 
 fn sorts(offload: &Offload, readings: &[Reading]) -> bool {
     let many = offload.partition_by().iter().any(PartitionBy::may_be_many);
     let bytes: Option<u64> = readings.iter().map(|reading| reading.bytes).sum();
-    many && bytes.is_none_or(|bytes| bytes > offload.memory() as u64 / 4)
+    many && bytes.is_none_or(|bytes| bytes > offload.memory_of_writers() as u64)
 }
 
 pub(super) fn does_not_fit(offload: &Offload, differences: &[String]) -> Error {
