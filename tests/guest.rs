@@ -13,7 +13,7 @@ use crate::independent::Schema;
 use crate::project::{Project, Ran, figure, files_below, postgres, signal, wait};
 
 /// The server's URL under a name of one test, by which the server knows our sessions.
-fn named(server: &str, topic: &str) -> (String, String) {
+pub fn named(server: &str, topic: &str) -> (String, String) {
     let name = format!("goe_{topic}_{}", std::process::id());
     let mut url = Url::parse(server).expect("GOE_TEST_POSTGRES is a URL");
     url.query_pairs_mut().append_pair("application_name", &name);
@@ -21,7 +21,7 @@ fn named(server: &str, topic: &str) -> (String, String) {
 }
 
 /// What a query gives.
-fn asked(project: &Project, server: &str, sql: &str) -> String {
+pub fn asked(project: &Project, server: &str, sql: &str) -> String {
     let command = [
         "-q",
         "-A",

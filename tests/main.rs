@@ -18,6 +18,7 @@ mod independent;
 #[cfg(feature = "s3")]
 mod keys;
 mod lake;
+mod many;
 mod mutations;
 mod naughty;
 #[cfg(feature = "s3")]

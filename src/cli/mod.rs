@@ -16,7 +16,9 @@ mod fsck;
 mod help;
 mod history;
 mod limits;
+mod many;
 mod offload;
+mod pattern;
 mod plan;
 mod preview;
 mod previewed;
@@ -252,7 +254,10 @@ async fn dispatch(command: Command, context: &Context) -> Done {
 }
 
 /// Runs a command until it ends or a signal comes; what it had begun is dropped then.
-async fn stoppable(context: &Context, command: impl Future<Output = Done>) -> Done {
+async fn stoppable<T>(
+    context: &Context,
+    command: impl Future<Output = Result<T, Stop>>,
+) -> Result<T, Stop> {
     tokio::select! {
         done = command => done,
         () = context.signals.stopped() => Err(Stop::interrupted()),

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::many::Tables;
 use super::progress::{self, Progress};
 use super::request::{Request, shell_line};
 use super::stop::Done;
 use super::{Context, figures, plan};
+use crate::error::{Error, Result};
 use crate::run::{Interrupt, Outcome};
+use crate::session::Session;
 
 /// Copy a table into a target, prove it equal, and only then make it visible
 #[derive(Debug, Args)]
@@ -16,12 +19,16 @@ use crate::run::{Interrupt, Outcome};
     after_help = "Examples:\n  goe offload shop.main.orders --to lake.tpch.orders\n  \
     goe offload shop.main.orders --to lake.tpch.orders -x\n  \
     goe offload pg.public.orders --to lake.tpch.orders --partition-by 'month(o_orderdate)' \\\n      \
-    --incremental-by o_orderdate --until \"DATE '1999-01-01'\" --parallel 4 -x\n\n\
+    --incremental-by o_orderdate --until \"DATE '1999-01-01'\" --parallel 4 -x\n  \
+    goe offload 'pg.public.*' --exclude '*_old' --to lake.public -x\n\n\
     Without -x nothing is written: the plan is shown."
 )]
 pub(super) struct Offload {
     #[command(flatten)]
     request: Request,
+    /// Of the tables that a pattern names not those whose TABLE or SCHEMA.TABLE fits this one
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
     /// Do it
     #[arg(short = 'x', long, visible_alias = "yes")]
     execute: bool,
@@ -36,8 +43,24 @@ impl Offload {
         }
     }
 
+    /// The tables that the source is a pattern of; `None` where it is the name of one.
+    async fn tables(&self, session: &Session) -> Result<Option<Tables>> {
+        match self.request.pattern(session.config())? {
+            Some(pattern) => {
+                let found = Tables::find(session, &self.request, &pattern, &self.exclude);
+                found.await.map(Some)
+            }
+            None if self.exclude.is_empty() => Ok(None),
+            None => Err(Error::usage("--exclude is for a source that is a pattern")
+                .hint("write the source with *, such as 'pg.public.*'")),
+        }
+    }
+
     async fn explain(&self, context: &Context) -> Done {
         let session = context.session()?;
+        if let Some(tables) = self.tables(&session).await? {
+            return tables.explain(context);
+        }
         let offload = self.request.offload(session.config())?;
         plan::show(
             context,
@@ -54,6 +77,10 @@ impl Offload {
 
     async fn execute(&self, context: &Context) -> Done {
         let session = context.session()?;
+        let tables = async { Ok(self.tables(&session).await?) };
+        if let Some(tables) = super::stoppable(context, tables).await? {
+            return tables.execute(context, &self.request).await;
+        }
         let offload = self.request.offload(session.config())?;
         let take = self.request.take()?;
         let progress = Arc::new(Progress::new(context.screen));

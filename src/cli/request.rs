@@ -7,6 +7,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
 use super::limits::Limits;
+use super::many::OneOfMany;
+use super::pattern::is_pattern;
 use super::shape::Shape;
 use super::window::Window;
 use crate::config::{Config, Defaults, parse_bytes, redact_text};
@@ -130,7 +132,7 @@ impl Request {
         if windowed || target || shaped || self.named(session)?.is_some() {
             return Ok(None);
         }
-        let from = self.source(config)?;
+        let from = self.only_source(config)?;
         let alone = OffloadSpec {
             // No target is looked at for a query alone.
             to: from.clone(),
@@ -142,7 +144,77 @@ impl Request {
         Ok(Some(alone.validate()?.query().to_owned()))
     }
 
-    /// The source's full name.
+    /// The same for one table of many, read by as many workers and within as much memory.
+    pub(super) fn of_table(&self, table: &OneOfMany) -> Self {
+        Self {
+            from: Some(table.from.clone()),
+            table: None,
+            to: Some(table.to.clone()),
+            parallel: NonZeroUsize::new(table.workers),
+            memory: Some(table.memory),
+            ..self.clone()
+        }
+    }
+
+    /// The pattern that the source is, if it is one: its connection, and those of schema and table.
+    ///
+    /// # Errors
+    /// Kind Usage for a pattern beside a name for one table.
+    pub(super) fn pattern(&self, config: &Config) -> Result<Option<TableName>> {
+        let from = self.source(config)?;
+        if !is_pattern(&from) {
+            return Ok(None);
+        }
+        let single = [
+            ("--target-name", self.target_name.is_some()),
+            ("--name", self.name.is_some()),
+        ];
+        if let Some((flag, _)) = single.iter().find(|(_, given)| *given) {
+            return Err(Error::usage(format!(
+                "{flag} is for one table, and \"{from}\" is a pattern"
+            ))
+            .hint("--to CONNECTION.SCHEMA names the place; tables keep their names"));
+        }
+        TableName::parse(&from).map(Some)
+    }
+
+    /// The target of a table that a pattern found: its own name in the place that `--to` or the
+    /// default names.
+    pub(super) fn target_of(&self, source: &TableName, config: &Config) -> Result<String> {
+        let defaults = config.defaults();
+        let place = self.to.as_deref().or(defaults.to.as_deref());
+        let place = place.ok_or_else(|| {
+            Error::usage("An offload of many tables needs a place for them")
+                .hint("add --to CONNECTION.SCHEMA, or set [defaults] to in goe.toml")
+        })?;
+        taken_over(source, place, defaults)
+    }
+
+    /// How many workers, and how much memory, all tables together may have.
+    pub(super) fn bounds(&self, config: &Config) -> Result<(usize, u64)> {
+        let defaults = config.defaults();
+        let any = OffloadSpec {
+            to: "a.b.c".to_owned(),
+            query: Some("SELECT 1".to_owned()),
+            parallel: self.parallel.map(NonZeroUsize::get).or(defaults.parallel),
+            memory: self.memory.or(defaults.memory),
+            ..OffloadSpec::default()
+        };
+        let any = any.validate()?;
+        Ok((any.parallel(), any.memory() as u64))
+    }
+
+    /// The full name of the source, which is one table.
+    fn only_source(&self, config: &Config) -> Result<String> {
+        let from = self.source(config)?;
+        if is_pattern(&from) {
+            return Err(Error::usage(format!("\"{from}\" may name many tables"))
+                .hint("name one; goe offload lists and takes all that a pattern names"));
+        }
+        Ok(from)
+    }
+
+    /// The source's full name, or a pattern of some.
     fn source(&self, config: &Config) -> Result<String> {
         let default = config.defaults().from.as_deref();
         match (&self.from, &self.table) {
@@ -156,7 +228,7 @@ impl Request {
     fn spec(&self, config: &Config) -> Result<OffloadSpec> {
         let defaults = config.defaults();
         let chunks = self.window.request()?;
-        let from = self.source(config)?;
+        let from = self.only_source(config)?;
         let configured_level = || defaults.verify.as_deref().map(str::parse).transpose();
         let spec = OffloadSpec {
             name: self.name.clone(),
@@ -207,20 +279,22 @@ impl Request {
 fn taken_over(source: &TableName, to: &str, defaults: &Defaults) -> Result<String> {
     let case = |name: &str| quoted(&defaults.letter_case.apply(name));
     let table = case(&source.table);
+    let is_url = to.contains(':') && !to.contains('#');
     let within = complete(&table, Some(to));
-    if TableName::parse(&within).is_ok() {
+    if !is_url && TableName::parse(&within).is_ok() {
         return Ok(within);
     }
     let prefix = defaults.schema_prefix.as_deref().unwrap_or_default();
     let schema = case(&format!("{prefix}{}", source.schema));
-    let full = complete(&format!("{schema}.{table}"), Some(to));
+    let full = match is_url {
+        true => format!("{to}#{schema}.{table}"),
+        false => complete(&format!("{schema}.{table}"), Some(to)),
+    };
     if TableName::parse(&full).is_ok() {
         return Ok(full);
     }
-    Err(Error::usage(format!(
-        "[defaults] to = \"{to}\" names no place for tables"
-    ))
-    .hint("write CONNECTION, or CONNECTION.SCHEMA"))
+    Err(Error::usage(format!("\"{to}\" names no place for tables"))
+        .hint("write CONNECTION, or CONNECTION.SCHEMA"))
 }
 
 /// `OWNER.TABLE` in the connection that a default names.

@@ -94,7 +94,7 @@ impl Run {
                 }
             }
         }
-        report(context, specs.len(), failed)
+        report(context, "offload", specs.len(), failed)
     }
 
     /// The offloads that were named, or all of the project.
@@ -181,7 +181,12 @@ async fn run_one(
 }
 
 /// Tells the failures; the first decides the exit code.
-fn report(context: &Context, count: usize, failed: Vec<(String, Error)>) -> Done {
+pub(super) fn report(
+    context: &Context,
+    what: &str,
+    count: usize,
+    failed: Vec<(String, Error)>,
+) -> Done {
     if failed.is_empty() {
         return Ok(());
     }
@@ -189,11 +194,11 @@ fn report(context: &Context, count: usize, failed: Vec<(String, Error)>) -> Done
         for (name, error) in failed.iter().skip(1) {
             context
                 .screen
-                .remark(format_args!("Offload {name} failed:"));
+                .remark(format_args!("The {what} {name} failed:"));
             super::stop::tell(error, context.screen.format);
         }
         context.screen.remark(format_args!(
-            "{} of {count} offloads failed; the first of them, {}:",
+            "{} of {count} {what}s failed; the first of them, {}:",
             failed.len(),
             failed[0].0
         ));

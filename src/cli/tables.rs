@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
+use super::pattern::is_named;
 use super::stop::Done;
 use super::{Context, figures};
 use crate::config::redact;
@@ -62,12 +63,8 @@ impl Tables {
     }
 
     fn fits(&self, entry: &TableEntry) -> bool {
-        let Some(pattern) = &self.pattern else {
-            return true;
-        };
-        let pattern: Vec<char> = pattern.to_lowercase().chars().collect();
-        let fits = |text: &str| fits(&pattern, &text.to_lowercase().chars().collect::<Vec<_>>());
-        fits(&entry.table) || fits(&format!("{}.{}", entry.schema, entry.table))
+        let pattern = self.pattern.as_deref();
+        pattern.is_none_or(|pattern| is_named(entry, pattern))
     }
 }
 
@@ -77,53 +74,5 @@ pub(super) async fn entries(connections: &Connections, name: &str) -> Result<Vec
         connections.frontend(name)?.tables().await
     } else {
         connections.backend(name)?.tables().await
-    }
-}
-
-/// Whether a text fits a pattern of `*` and `?`, in time that does not explode.
-fn fits(pattern: &[char], text: &[char]) -> bool {
-    let mut reachable = vec![false; text.len() + 1];
-    reachable[0] = true;
-    for &c in pattern {
-        if c == '*' {
-            let first = reachable
-                .iter()
-                .position(|reached| *reached)
-                .unwrap_or(reachable.len());
-            reachable[first..].fill(true);
-        } else {
-            for end in (1..reachable.len()).rev() {
-                reachable[end] = reachable[end - 1] && (c == '?' || c == text[end - 1]);
-            }
-            reachable[0] = false;
-        }
-    }
-    reachable[text.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn patterns_fit_as_in_a_shell() {
-        let table = [
-            ("orders", "orders", true),
-            ("orders", "order", false),
-            ("o*", "orders", true),
-            ("*items", "lineitems", true),
-            ("l?ne*m", "lineitem", true),
-            ("*", "", true),
-            ("?", "", false),
-            ("", "a", false),
-            ("a*b*c", "aXbYbZc", true),
-            ("a*b*c", "aXbYbZ", false),
-        ];
-        for (pattern, text, expected) in table {
-            let chars = |text: &str| text.chars().collect::<Vec<_>>();
-            assert_eq!(
-                super::fits(&chars(pattern), &chars(text)),
-                expected,
-                "{pattern} {text}"
-            );
-        }
     }
 }

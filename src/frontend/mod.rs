@@ -69,6 +69,20 @@ pub trait Frontend: Debug + Send + Sync {
         table: &str,
         options: &OpenOptions,
     ) -> Result<Arc<dyn Source>>;
+
+    /// Describes many tables by their exact schemas and names, in their order.
+    ///
+    /// # Behavior
+    /// - In as few round trips as the system allows, however many tables.
+    /// - A table that can't be described fails alone.
+    async fn open_all(&self, names: &[(String, String)]) -> Result<Vec<Result<Arc<dyn Source>>>> {
+        let options = OpenOptions::default();
+        let mut sources = Vec::with_capacity(names.len());
+        for (schema, table) in names {
+            sources.push(self.open(schema, table, &options).await);
+        }
+        Ok(sources)
+    }
 }
 
 /// What never changes about a system that is read.

@@ -35,6 +35,12 @@ impl Interrupt {
         Self(watch::channel(false).1)
     }
 
+    /// Whether somebody asked.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// The work's result, or kind Interrupted as soon as somebody asks; the work is dropped then.
     ///
     /// # Errors

@@ -106,9 +106,10 @@ impl ConnectionSchema {
         } = &self.catalog;
         let system = connections.system(connection)?;
         if system.frontend.is_some() {
-            let frontend = connections.frontend(connection)?;
-            let source = frontend.open(&self.schema, table, options).await?;
-            return Ok(Arc::new(FrontendTable::new(source, frontend.dialect())));
+            let opened = connections.open(connection, &self.schema, table, options);
+            let source = opened.await?;
+            let dialect = connections.frontend(connection)?.dialect();
+            return Ok(Arc::new(FrontendTable::new(source, dialect)));
         }
         if !options.read_as.is_empty() {
             return Err(Error::new(

@@ -7,7 +7,8 @@ use super::system;
 use crate::backend::Backend;
 use crate::config::{Config, Connection, NewConnection};
 use crate::error::Result;
-use crate::frontend::Frontend;
+use crate::frontend::{Frontend, OpenOptions, Source};
+use crate::schema::TableName;
 
 /// The frontends and backends of a configuration. Asked again for a name it gives the same one.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Connections {
     current: RwLock<Config>,
     frontends: Cache<dyn Frontend>,
     backends: Cache<dyn Backend>,
+    /// Tables that were described ahead, by their exact names.
+    described: Mutex<HashMap<TableName, Arc<dyn Source>>>,
 }
 
 type Cache<T> = Mutex<HashMap<String, Arc<T>>>;
@@ -30,6 +33,7 @@ impl Connections {
             config,
             frontends: Cache::default(),
             backends: Cache::default(),
+            described: Mutex::default(),
         }
     }
 
@@ -77,6 +81,54 @@ impl Connections {
         cached(&self.frontends, name_or_url, || {
             super::frontend(&self.connection(name_or_url)?)
         })
+    }
+
+    /// A table of a connection that can be read, as it is described now or was ahead.
+    ///
+    /// # Errors
+    /// Those of [`Self::frontend`] and [`Frontend::open`].
+    pub async fn open(
+        &self,
+        name_or_url: &str,
+        schema: &str,
+        table: &str,
+        options: &OpenOptions,
+    ) -> Result<Arc<dyn Source>> {
+        if *options == OpenOptions::default() {
+            let name = TableName::new(name_or_url, schema, table);
+            let mut described = self
+                .described
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if let Some(source) = described.remove(&name) {
+                return Ok(source);
+            }
+        }
+        let frontend = self.frontend(name_or_url)?;
+        frontend.open(schema, table, options).await
+    }
+
+    /// Describes tables ahead, all of them in a few round trips; each description serves once. A
+    /// table that can't be described says so when it is opened.
+    ///
+    /// # Errors
+    /// Those of [`Self::frontend`] and [`Frontend::open_all`].
+    pub async fn describe_ahead(
+        &self,
+        name_or_url: &str,
+        names: &[(String, String)],
+    ) -> Result<()> {
+        let sources = self.frontend(name_or_url)?.open_all(names).await?;
+        let mut described = self
+            .described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for ((schema, table), source) in names.iter().zip(sources) {
+            if let Ok(source) = source {
+                described.insert(TableName::new(name_or_url, schema, table), source);
+            }
+        }
+        Ok(())
     }
 
     /// The backend of a connection's name, or of a URL.

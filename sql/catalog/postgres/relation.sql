@@ -1,12 +1,14 @@
--- Everything about the relations that a schema's and a table's name may mean (in any case), one
--- JSON text each: columns with domains resolved, keys, sizes, the members that hold the rows, and
+-- Everything about the relations that pairs of a schema's and a table's name may mean (in any case),
+-- one JSON text each: columns with domains resolved, keys, sizes, the members that hold the rows, and
 -- the declared partitions with their keys and bounds.
 WITH RECURSIVE relation AS (
   SELECT c.oid, c.relname, c.relkind, c.reltuples, c.relrowsecurity, n.nspname
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE lower(n.nspname::text COLLATE "default") = lower($1 COLLATE "default")
-    AND lower(c.relname::text COLLATE "default") = lower($2 COLLATE "default")
+  WHERE (lower(n.nspname::text COLLATE "default"), lower(c.relname::text COLLATE "default")) IN (
+      SELECT lower(wanted.schema COLLATE "default"), lower(wanted.name COLLATE "default")
+      FROM unnest($1::text[], $2::text[]) AS wanted(schema, name)
+    )
     AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 ), attribute AS (
   SELECT a.attrelid, a.attnum, a.attname, a.attnotnull, a.atttypid, a.atttypmod, a.attcollation

@@ -17,6 +17,8 @@ const TICK: Duration = Duration::from_millis(200);
 pub(in crate::cli) struct Bars {
     screen: MultiProgress,
     runs: Mutex<HashMap<String, Bar>>,
+    /// How many of many tables are done.
+    tables: Option<ProgressBar>,
 }
 
 struct Bar {
@@ -30,6 +32,25 @@ impl Bars {
         Self {
             screen: MultiProgress::new(),
             runs: Mutex::default(),
+            tables: None,
+        }
+    }
+
+    /// The same, with a bar of its own for tables.
+    pub(super) fn of_many(mut self, tables: u64) -> Self {
+        let bar = self.screen.add(ProgressBar::new(tables));
+        bar.set_style(style(
+            "[{bar:25}] {human_pos} of {human_len} tables, {elapsed}",
+        ));
+        bar.enable_steady_tick(TICK);
+        self.tables = Some(bar);
+        self
+    }
+
+    /// One more table is done.
+    pub(super) fn advance(&self) {
+        if let Some(bar) = &self.tables {
+            bar.inc(1);
         }
     }
 
@@ -41,6 +62,9 @@ impl Bars {
     pub(super) fn finish(&self) {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.drain().for_each(|(_, bar)| bar.bar.finish_and_clear());
+        if let Some(bar) = &self.tables {
+            bar.finish_and_clear();
+        }
     }
 
     pub(super) fn saw(&self, event: &Event) {

@@ -41,6 +41,13 @@ impl Lines {
         }
     }
 
+    /// Of a run beside others only what a person should know.
+    pub(super) fn saw_briefly(&self, event: &Event) {
+        if matches!(event, Event::Note { .. } | Event::Retrying { .. }) {
+            self.saw(event);
+        }
+    }
+
     fn is_due(&self) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let due = last.elapsed() >= PAUSE;

@@ -20,6 +20,8 @@ use lines::Lines;
 pub(super) enum Progress {
     Bars(Bars),
     Lines(Lines),
+    /// Of many tables: one line each.
+    Brief(Lines),
     Json(Screen),
     Silent,
 }
@@ -35,11 +37,28 @@ impl Progress {
         }
     }
 
+    /// What suits the screen while many tables are offloaded.
+    pub(super) fn of_many(screen: Screen, tables: u64) -> Self {
+        match Self::new(screen) {
+            Self::Bars(bars) => Self::Bars(bars.of_many(tables)),
+            Self::Lines(lines) => Self::Brief(lines),
+            other => other,
+        }
+    }
+
+    /// One of many tables is done.
+    pub(super) fn advance(&self, text: &str) {
+        if let Self::Bars(bars) = self {
+            bars.advance();
+        }
+        self.remark(text);
+    }
+
     /// Says something between two steps.
     pub(super) fn remark(&self, text: &str) {
         match self {
             Self::Bars(bars) => bars.remark(text),
-            Self::Lines(lines) => lines.remark(text),
+            Self::Lines(lines) | Self::Brief(lines) => lines.remark(text),
             Self::Json(_) | Self::Silent => {}
         }
     }
@@ -57,6 +76,7 @@ impl Watcher for Progress {
         match self {
             Self::Bars(bars) => bars.saw(event),
             Self::Lines(lines) => lines.saw(event),
+            Self::Brief(lines) => lines.saw_briefly(event),
             // Where nobody reads the events, the run goes on all the same.
             Self::Json(screen) => drop(screen.json(event)),
             Self::Silent => {}

@@ -1,5 +1,7 @@
 //! The server's catalog: one statement describes a table whole.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use tokio_postgres::types::Type;
 
@@ -107,7 +109,12 @@ impl Relation {
         schema: &str,
         table: &str,
     ) -> Result<Self> {
-        let found = Self::all(session, connection, schema, table).await?;
+        let name = TableName::new(connection, schema, table);
+        let doing = format!("Table {name} can't be described");
+        if schema.contains('\0') || table.contains('\0') {
+            return Err(unknown(session, connection, schema, table).await);
+        }
+        let found = Self::all(session, &doing, &[schema], &[table]).await?;
         let mut found = Self::best(found, schema, table);
         match (found.pop(), found.is_empty()) {
             (Some(only), true) => Ok(only),
@@ -116,25 +123,46 @@ impl Relation {
         }
     }
 
-    async fn all(
+    /// The relations of exactly these schemas and names, by one statement.
+    pub(super) async fn find_all(
         session: &Session,
         connection: &str,
-        schema: &str,
-        table: &str,
-    ) -> Result<Vec<Self>> {
-        let name = TableName::new(connection, schema, table);
-        let doing = format!("Table {name} can't be described");
-        if schema.contains('\0') || table.contains('\0') {
-            return Ok(Vec::new());
+        names: &[(String, String)],
+    ) -> Result<Vec<Result<Self>>> {
+        let doing = format!("The tables of connection \"{connection}\" can't be described");
+        let (schemas, tables): (Vec<&str>, Vec<&str>) = names
+            .iter()
+            .map(|(schema, table)| (schema.as_str(), table.as_str()))
+            .unzip();
+        let found = Self::all(session, &doing, &schemas, &tables).await?;
+        let mut found: HashMap<(String, String), Self> = found
+            .into_iter()
+            .map(|one| ((one.schema.clone(), one.name.clone()), one))
+            .collect();
+        let mut relations = Vec::with_capacity(names.len());
+        for name in names {
+            relations.push(match found.remove(name) {
+                Some(relation) => Ok(relation),
+                None => Err(unknown(session, connection, &name.0, &name.1).await),
+            });
         }
+        Ok(relations)
+    }
+
+    /// The relations that any of some schemas' and tables' names, in pairs, may mean.
+    async fn all(
+        session: &Session,
+        doing: &str,
+        schemas: &[&str],
+        tables: &[&str],
+    ) -> Result<Vec<Self>> {
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
-            [(&schema, Type::TEXT), (&table, Type::TEXT)];
-        let rows = session.ask(&doing, RELATION, &parameters).await?;
+            [(&schemas, Type::TEXT_ARRAY), (&tables, Type::TEXT_ARRAY)];
+        let rows = session.ask(doing, RELATION, &parameters).await?;
         rows.iter()
             .map(|row| {
-                let text: &str = row.try_get(0).map_err(|error| failed(&doing, error))?;
-                serde_json::from_str(text)
-                    .map_err(|error| Error::internal(doing.clone()).caused_by(error))
+                let text: &str = row.try_get(0).map_err(|error| failed(doing, error))?;
+                serde_json::from_str(text).map_err(|error| Error::internal(doing).caused_by(error))
             })
             .collect()
     }
@@ -154,7 +182,8 @@ impl Relation {
 
     /// Describes the same relation again, in a snapshot perhaps.
     pub(super) async fn again(&self, session: &Session, connection: &str) -> Result<Self> {
-        let found = Self::all(session, connection, &self.schema, &self.name).await?;
+        let doing = format!("Table {} can't be described", self.table_name(connection));
+        let found = Self::all(session, &doing, &[&self.schema], &[&self.name]).await?;
         let now = found.into_iter().find(|now| now.oid == self.oid);
         match now {
             Some(now) if now.same_as(self) => Ok(now),

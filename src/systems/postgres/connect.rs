@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio_postgres::config::{Config, Host};
 
+use super::shelf::Shelf;
 use super::silence::{Silence, keep_alive};
 use super::tls::{SslMode, Trust};
 use crate::config::Connection;
@@ -80,6 +81,8 @@ pub(super) struct Settings {
     pub(super) silence: Silence,
     /// Settings of a session beyond those of `session.sql`, by name.
     pub(super) session: Vec<(&'static str, String)>,
+    /// The sessions that are free.
+    pub(super) shelf: Shelf,
 }
 
 impl Settings {
@@ -154,6 +157,7 @@ impl Settings {
             connect_timeout: seconds(values.get("connect_timeout"))?,
             silence: Silence::parse(values.get("idle_timeout"))?,
             session: session(values)?,
+            shelf: Shelf::default(),
         })
     }
 

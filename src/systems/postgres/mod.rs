@@ -15,6 +15,7 @@ mod pool;
 mod read;
 mod server;
 mod session;
+mod shelf;
 mod silence;
 mod splits;
 #[cfg(test)]
@@ -57,6 +58,9 @@ const PROBE: &str = include_str!("../../../sql/catalog/postgres/probe.sql");
 
 /// The first version that we read: 12.
 const OLDEST: i32 = 120_000;
+
+/// How many tables one statement describes: its cost grows faster than their number.
+const DESCRIBED_AT_ONCE: usize = 100;
 
 fn frontend(connection: &Connection) -> Result<Arc<dyn Frontend>> {
     let variable = |name: &str| std::env::var(name).ok();
@@ -114,7 +118,9 @@ impl Frontend for PostgresFrontend {
 
     async fn tables(&self) -> Result<Vec<TableEntry>> {
         let session = Session::open(&self.settings).await?;
-        catalog::tables(&session, &self.settings.connection).await
+        let tables = catalog::tables(&session, &self.settings.connection).await?;
+        shelf::keep(&self.settings, session);
+        Ok(tables)
     }
 
     async fn open(
@@ -126,6 +132,30 @@ impl Frontend for PostgresFrontend {
         let session = Session::open(&self.settings).await?;
         let connection = &self.settings.connection;
         let relation = Relation::find(&session, connection, schema, table).await?;
+        let options = measure::measured(&session, &relation, options).await?;
+        shelf::keep(&self.settings, session);
+        self.source(relation, &options)
+    }
+
+    async fn open_all(&self, names: &[(String, String)]) -> Result<Vec<Result<Arc<dyn Source>>>> {
+        let session = Session::open(&self.settings).await?;
+        let connection = &self.settings.connection;
+        let mut sources = Vec::with_capacity(names.len());
+        for some in names.chunks(DESCRIBED_AT_ONCE) {
+            let found = Relation::find_all(&session, connection, some).await?;
+            let found = found.into_iter().map(|relation| {
+                relation.and_then(|relation| self.source(relation, &OpenOptions::default()))
+            });
+            sources.extend(found);
+        }
+        shelf::keep(&self.settings, session);
+        Ok(sources)
+    }
+}
+
+impl PostgresFrontend {
+    fn source(&self, relation: Relation, options: &OpenOptions) -> Result<Arc<dyn Source>> {
+        let connection = &self.settings.connection;
         if relation.server.version < OLDEST {
             return Err(Error::unsupported(format!(
                 "Connection \"{connection}\" is PostgreSQL {}, older than 12",
@@ -133,8 +163,7 @@ impl Frontend for PostgresFrontend {
             ))
             .hint("read it through a newer server, postgres_fdw for instance"));
         }
-        let options = measure::measured(&session, &relation, options).await?;
-        let described = Arc::new(relation.describe(connection, &options)?);
+        let described = Arc::new(relation.describe(connection, options)?);
         let settings = Arc::clone(&self.settings);
         Ok(Arc::new(Table {
             settings,

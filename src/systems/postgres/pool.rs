@@ -9,6 +9,7 @@ use tokio_postgres::CopyOutStream;
 use super::connect::Settings;
 use super::error::failed;
 use super::session::Session;
+use super::shelf::end_and_keep;
 use super::silence::{Silence, within};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
@@ -101,6 +102,15 @@ impl Pool {
         let sql = format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'; {SAVE}");
         session.run(&self.doing, &sql).await?;
         Ok(session)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for session in idle.drain(..) {
+            end_and_keep(&self.settings, session);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::dialect::{Postgres, Wire, wire};
 use super::error::failed;
 use super::pool::{BEGIN, Lease, Pool, SAVE};
 use super::session::Session;
+use super::shelf::Kept;
 use super::silence::within;
 use super::wrong_value::WrongValue;
 use crate::error::{Error, ErrorKind, Result};
@@ -31,7 +32,7 @@ pub(super) struct TableSnapshot {
     table: Arc<SourceTable>,
     pool: Arc<Pool>,
     /// Holds the exported snapshot, idle, for as long as readers may join.
-    _exporter: Option<Session>,
+    _exporter: Option<Kept>,
 }
 
 impl TableSnapshot {
@@ -58,7 +59,7 @@ impl TableSnapshot {
                     facts,
                     table: Arc::clone(table),
                     pool,
-                    _exporter: Some(session),
+                    _exporter: Some(Kept::new(settings, session)),
                 })
             }
             Err(error) => {
@@ -107,28 +108,27 @@ async fn begin(
     relation: &Relation,
     table: &SourceTable,
 ) -> Result<()> {
-    session.run(doing, BEGIN).await?;
-    lock(session, doing, table).await?;
+    let sql = format!("{BEGIN}; {}", lock(table));
+    session.run(doing, &sql).await?;
     relation.again(session, &table.name.connection).await?;
     Ok(())
 }
 
 /// Holds the table against ALTER, DROP and TRUNCATE before the snapshot is taken: a truncated table
 /// would look empty to it. What can't be locked has nothing of the kind.
-async fn lock(session: &Session, doing: &str, table: &SourceTable) -> Result<()> {
+fn lock(table: &SourceTable) -> String {
     use crate::frontend::Dialect;
     let name = format!(
         "{}.{}",
         Postgres.quote(&table.name.schema),
         Postgres.quote(&table.name.table)
     );
-    let sql = match table.kind {
+    match table.kind {
         RelationKind::Table | RelationKind::Partitioned => {
             format!("LOCK TABLE {name} IN ACCESS SHARE MODE")
         }
         _ => format!("SELECT FROM {name} LIMIT 0"),
-    };
-    session.run(doing, &sql).await
+    }
 }
 
 async fn export(session: &Session) -> Result<String> {

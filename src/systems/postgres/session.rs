@@ -33,8 +33,11 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// Connects, logs in and sets the session up.
+    /// A free session; else connects, logs in and sets one up.
     pub(super) async fn open(settings: &Settings) -> Result<Self> {
+        if let Some(free) = settings.shelf.take() {
+            return Ok(free);
+        }
         fault::source()?;
         let opened = timeout(settings.connect_timeout, async {
             let session = Self::connect(settings).await?;
