@@ -29,7 +29,8 @@ class Aim:
         value = self.figure(results)
         if value is None:
             return "-", "not measured"
-        return f"{value:.2f}{self.unit}", "met" if value <= self.bound else "**missed**"
+        digits = 1 if self.unit else 3
+        return f"{value:.{digits}f}{self.unit}", "met" if value <= self.bound else "**missed**"
 
     def bound_text(self) -> str:
         return f"<= {self.bound:.3g}{self.unit}"

@@ -63,9 +63,13 @@ async fn folders(lake: &Lake, under: Option<&Path>) -> Result<Vec<(Path, String)
 
 /// A table with its record; `None` where nothing stands.
 pub(super) async fn describe(place: &TablePlace) -> Result<Option<TargetTable>> {
-    let Some(state) = TableState::load(place).await? else {
-        refuse_other_content(place).await?;
-        return Ok(None);
+    let state = match TableState::load(place).await? {
+        Some(state) => state,
+        None => match refuse_other_content(place).await {
+            Ok(()) => return Ok(None),
+            // Between the two looks another run may have made the table.
+            Err(error) => TableState::load(place).await?.ok_or(error)?,
+        },
     };
     state
         .protocol
