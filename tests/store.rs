@@ -79,10 +79,14 @@ impl Bucket {
             name,
             folder,
         } = self;
+        let pg = match project.path("pg.url").exists() {
+            true => "[connections.pg]\nurl = \"${file:pg.url}\"\n",
+            false => "",
+        };
         project.write(
             "goe.toml",
             &format!(
-                "[connections.shop]\nurl = \"sqlite:shop.db\"\n\
+                "{pg}[connections.shop]\nurl = \"sqlite:shop.db\"\n\
                  [connections.lake]\nurl = \"delta:s3://{name}/{folder}\"\nendpoint = \"{endpoint}\"\n\
                  allow_http = true\nregion = \"us-east-1\"\naccess_key_id = \"{key}\"\n\
                  secret_access_key = \"{secret}\"\n"

@@ -92,7 +92,9 @@ AIMS = [
     *against("G5", GOE, "odbc2parquet", "odbc2parquet", cpu=0.2),
     *against("G5", GOE, "spark", "Spark JDBC", cpu=0.2),
     *against("G5", GOE, "sling", "Sling", wall=0.33),
-    *against("G7", GOE_SQLITE, "sqlite-duckdb", "DuckDB sqlite scanner, 2 workers", wall=0.55, cpu=0.8),
+    *against(
+        "G7", GOE_SQLITE, "sqlite-duckdb", "DuckDB sqlite scanner, 2 workers", wall=0.55, cpu=0.8
+    ),
     *against("G7", GOE_SQLITE, "sqlite-connectorx-1", "connectorx from SQLite", cpu=0.5),
     *against("G7", GOE_SQLITE, "sqlite-step", "the bare sqlite3_step loop", cpu=1.6),
     Aim("G7", "peak RSS from SQLite at SF1", 150, rss_megabytes(GOE_SQLITE), " MB"),

@@ -91,7 +91,13 @@ def goe_sqlite(*options: str) -> Callable[[Place], list[str]]:
 
 
 def raw_copy(connections: int, condition: str = "true") -> Callable[[Place], list[str]]:
-    return lambda place: [str(TOOLS / "raw_copy"), place.psql, place.url, str(connections), condition]
+    return lambda place: [
+        str(TOOLS / "raw_copy"),
+        place.psql,
+        place.url,
+        str(connections),
+        condition,
+    ]
 
 
 def duckdb_postgres(place: Place) -> list[str]:
@@ -154,7 +160,12 @@ def spark(place: Place) -> list[str]:
     url = urlsplit(place.url)
     jdbc = f"jdbc:postgresql://{url.hostname}:{url.port or 5432}{url.path}"
     return place.python(
-        "spark_jdbc.py", str(JDBC_DRIVER), jdbc, url.username or "", url.password or "", str(place.output)
+        "spark_jdbc.py",
+        str(JDBC_DRIVER),
+        jdbc,
+        url.username or "",
+        url.password or "",
+        str(place.output),
     )
 
 
@@ -207,16 +218,25 @@ CONTENDERS = [
     ),
     Contender("duckdb", "DuckDB postgres scanner", "postgres", duckdb_postgres),
     Contender("connectorx-1", "connectorx + pyarrow", "postgres", connectorx_postgres(1)),
-    Contender("connectorx-2", "connectorx + pyarrow, 2 partitions", "postgres", connectorx_postgres(2)),
-    Contender("connectorx-4", "connectorx + pyarrow, 4 partitions", "postgres", connectorx_postgres(4)),
     Contender(
-        "connectorx-stream-2", "connectorx stream + pyarrow, 2 partitions", "postgres", connectorx_stream
+        "connectorx-2", "connectorx + pyarrow, 2 partitions", "postgres", connectorx_postgres(2)
+    ),
+    Contender(
+        "connectorx-4", "connectorx + pyarrow, 4 partitions", "postgres", connectorx_postgres(4)
+    ),
+    Contender(
+        "connectorx-stream-2",
+        "connectorx stream + pyarrow, 2 partitions",
+        "postgres",
+        connectorx_stream,
     ),
     Contender("adbc", "ADBC PostgreSQL + pyarrow", "postgres", adbc_postgres),
     Contender("rivet", "rivet, mode full", "postgres", rivet),
     Contender("spark", "Spark JDBC, 1 partition", "postgres", spark, only_with_all=True),
     Contender("sling", "Sling", "postgres", sling, only_with_all=True),
-    Contender("odbc2parquet", "odbc2parquet + psqlodbc", "postgres", odbc2parquet, only_with_all=True),
+    Contender(
+        "odbc2parquet", "odbc2parquet + psqlodbc", "postgres", odbc2parquet, only_with_all=True
+    ),
     Contender("copy-1", "raw COPY BINARY, 1 connection", "postgres", raw_copy(1), writes=False),
     Contender("copy-2", "raw COPY BINARY, 2 connections", "postgres", raw_copy(2), writes=False),
     Contender(
@@ -238,7 +258,9 @@ CONTENDERS = [
     Contender("sqlite-goe-1", "goe, 1 worker", "sqlite", goe_sqlite("--parallel", "1")),
     Contender("sqlite-duckdb", "DuckDB sqlite scanner", "sqlite", duckdb_sqlite),
     Contender("sqlite-connectorx-1", "connectorx + pyarrow", "sqlite", connectorx_sqlite(1)),
-    Contender("sqlite-connectorx-2", "connectorx + pyarrow, 2 partitions", "sqlite", connectorx_sqlite(2)),
+    Contender(
+        "sqlite-connectorx-2", "connectorx + pyarrow, 2 partitions", "sqlite", connectorx_sqlite(2)
+    ),
     Contender("sqlite-adbc", "ADBC SQLite + pyarrow", "sqlite", adbc_sqlite),
     Contender("sqlite-step", "bare sqlite3_step loop", "sqlite", sqlite_step, writes=False),
 ]
@@ -246,7 +268,9 @@ CONTENDERS = [
 
 def environment(folder: Path) -> dict[str, str]:
     """What every child sees: ours without goe's settings, and what is temporary in `folder`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GOE_", "PG"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("GOE_", "PG"))
+    }
     temporary = {
         "TMPDIR": str(folder),
         "SPARK_LOCAL_DIRS": str(folder),

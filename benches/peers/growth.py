@@ -45,7 +45,9 @@ def measure(server: Server, goe: Path, work: Path, largest: float, folder: Path)
             continue
         fill_postgres(server, work / "python/bin/tpchgen-cli", scale)
         for workers in WORKERS:
-            points.append(point(server, goe, work, database(scale), "lineitem", workers, f"scale {scale:g}"))
+            points.append(
+                point(server, goe, work, database(scale), "lineitem", workers, f"scale {scale:g}")
+            )
     name = database(SCALES[0])
     for columns in COLUMNS:
         fill_columns(server, name, columns)
@@ -65,7 +67,9 @@ def fill_columns(server: Server, name: str, columns: int) -> None:
     server.ask(name, f"VACUUM ANALYZE {table_name}")
 
 
-def point(server: Server, goe: Path, work: Path, name: str, source: str, workers: int, what: str) -> Point:
+def point(
+    server: Server, goe: Path, work: Path, name: str, source: str, workers: int, what: str
+) -> Point:
     output = work / "run/output"
     shutil.rmtree(output.parent, ignore_errors=True)
     output.mkdir(parents=True)
@@ -95,9 +99,8 @@ def write(points: list[Point], folder: Path) -> None:
         for each in points
     ]
     figures = table(["table", "workers", "wall s", "CPU s", "peak RSS MB", "load"], rows)
-    shown = (
-        f"# How goe grows, {today}\n\nOne run each, from PostgreSQL, {os.cpu_count()} cores.\n\n{figures}\n"
-    )
+    note = f"One run each, from PostgreSQL, {os.cpu_count()} cores."
+    shown = f"# How goe grows, {today}\n\n{note}\n\n{figures}\n"
     (folder / f"{today}-growth.md").write_text(shown)
     written = json.dumps([asdict(each) for each in points], indent=1)
     (folder / f"{today}-growth.json").write_text(written + "\n")

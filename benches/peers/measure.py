@@ -59,12 +59,33 @@ def read_arguments() -> argparse.Namespace:
     add("--scale", type=float, metavar="F", help="TPC-H scale factor (default 1; 6 million rows)")
     add("--rounds", type=int, metavar="N", help="how often each contender runs (default 5)")
     add("--goe", type=Path, metavar="PATH", help="measure this binary; built if none is given")
-    add("--profile", choices=["fast", "release"], default="fast", help="what is built (default fast)")
-    add("--all", action="store_true", help="also Spark, Sling and odbc2parquet, which take long to set up")
-    add("--only", type=names, metavar="NAME,...", help="these contenders; patterns with * are taken")
-    add("--work", type=Path, metavar="DIR", default=ROOT / "target/peers", help="default target/peers")
+    add(
+        "--profile",
+        choices=["fast", "release"],
+        default="fast",
+        help="what is built (default fast)",
+    )
+    add(
+        "--all",
+        action="store_true",
+        help="also Spark, Sling and odbc2parquet, which take long to set up",
+    )
+    add(
+        "--only", type=names, metavar="NAME,...", help="these contenders; patterns with * are taken"
+    )
+    add(
+        "--work",
+        type=Path,
+        metavar="DIR",
+        default=ROOT / "target/peers",
+        help="default target/peers",
+    )
     add("--postgres", metavar="URL", help="this database instead of a cluster of our own")
-    add("--growth", action="store_true", help="goe alone over scales up to --scale, workers, columns")
+    add(
+        "--growth",
+        action="store_true",
+        help="goe alone over scales up to --scale, workers, columns",
+    )
     arguments = parser.parse_args()
     arguments.work = arguments.work.resolve()
     arguments.scale = arguments.scale or (0.1 if arguments.quick else 1.0)
@@ -86,7 +107,9 @@ def names(text: str) -> list[str]:
 
 def chosen(arguments: argparse.Namespace) -> list[Contender]:
     if arguments.only:
-        return [each for each in CONTENDERS if any(fnmatch(each.name, name) for name in arguments.only)]
+        return [
+            each for each in CONTENDERS if any(fnmatch(each.name, name) for name in arguments.only)
+        ]
     return [each for each in CONTENDERS if arguments.all or not each.only_with_all]
 
 
@@ -119,12 +142,20 @@ def goe_binary(arguments: argparse.Namespace) -> Path:
 
 
 def describe_goe(arguments: argparse.Namespace, goe: Path) -> str:
-    version = subprocess.run([goe, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    return version + (", a binary that was given" if arguments.goe else f", profile {arguments.profile}")
+    version = subprocess.run(
+        [goe, "--version"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    return version + (
+        ", a binary given by --goe" if arguments.goe else f", profile {arguments.profile}"
+    )
 
 
 def describe_machine(server: Server, name: str) -> dict[str, object]:
-    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    model = [
+        line
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": model[0].partition(":")[2].strip() if model else platform.machine(),
@@ -175,7 +206,8 @@ class Measurement:
         self.results.runs.append(run)
         say(
             f"{contender.name:22} round {number + 1}: {run.wall_seconds:7.2f} s,"
-            f" CPU {run.cpu_seconds:7.2f} s, {run.peak_rss_bytes / 1e6:6.0f} MB, load {run.load_average:.1f}"
+            f" CPU {run.cpu_seconds:7.2f} s, {run.peak_rss_bytes / 1e6:6.0f} MB,"
+            f" load {run.load_average:.1f}"
         )
 
     def cost(self, contender: Contender, number: int) -> Run:
@@ -209,7 +241,9 @@ class Measurement:
         command = self.place.python("inspect_output.py", str(self.place.output))
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            raise Misfortune(f"its output can't be read: {(done.stderr.strip() or '-').splitlines()[-1]}")
+            raise Misfortune(
+                f"its output can't be read: {(done.stderr.strip() or '-').splitlines()[-1]}"
+            )
         found: dict[str, object] = json.loads(done.stdout)
         rows = self.source.rows(contender, self.place)
         if found["rows"] != rows:
@@ -219,7 +253,9 @@ class Measurement:
 
     def reason(self, log: Path, code: int) -> str:
         """The line of a log that says why, without the password or paths of this machine."""
-        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        lines = [
+            line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()
+        ]
         telling = [line for line in lines if TELLING.search(line)] or lines[-1:]
         said = telling[0] if telling else "it said nothing"
         if secret := urlsplit(self.place.url).password:
@@ -254,7 +290,11 @@ def compare(arguments: argparse.Namespace, server: Server, goe: Path) -> None:
     place = Place(server.url(name), sqlite, work / "run/output", goe, server.psql, work)
     today = datetime.date.today().isoformat()
     results = Results(
-        today, arguments.scale, arguments.rounds, describe_goe(arguments, goe), describe_machine(server, name)
+        today,
+        arguments.scale,
+        arguments.rounds,
+        describe_goe(arguments, goe),
+        describe_machine(server, name),
     )
     Measurement(server, Source(server, name), place, results).rounds(chosen(arguments))
     if not results.runs:

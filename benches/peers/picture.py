@@ -13,6 +13,7 @@ GAP = 60
 BAR = 14
 LINE = 22
 TOP = 96
+LONGEST = 5.0
 PANEL = (WIDTH - NAMES_WIDTH - 2 * GAP) / 2
 MEASURES = [("wall", "wall_seconds"), ("client CPU", "cpu_seconds")]
 
@@ -22,11 +23,12 @@ text { font: 12px sans-serif; fill: #222 }
 .note { fill: #666; font-size: 11px }
 .heading { font-weight: bold; font-size: 13px }
 .goe { fill: #1b6ac9 } .peer { fill: #9aa5b1 } .floor { fill: #d9c9a3 }
-.one { stroke: #1b6ac9; stroke-dasharray: 3 3 }"""
+.one { stroke: #a9c6e8; stroke-dasharray: 3 3 }"""
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
-    return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}" text-anchor="{anchor}">{escape(words)}</text>'
+    place = f'x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}"'
+    return f'<text {place} class="{kind}">{escape(words)}</text>'
 
 
 def kind_of(row: Row) -> str:
@@ -36,22 +38,26 @@ def kind_of(row: Row) -> str:
     return "peer" if row.output else "floor"
 
 
-def bar(results: Results, row: Row, reference: str, panel: int, y: float, scale: float) -> list[str]:
+def bar(
+    results: Results, row: Row, reference: str, panel: int, y: float, scale: float
+) -> list[str]:
     """One bar with its ratio; one that failed says so."""
     left = NAMES_WIDTH + panel * (PANEL + GAP)
     ratio = results.ratio(row.name, reference, MEASURES[panel][1])
     if ratio is None:
         return [text(left, y + BAR - 2, "failed" if row.failure else "no figure", "note")]
-    width = ratio * scale
+    width = min(ratio, LONGEST) * scale
+    place = f'x="{left:.0f}" y="{y:.0f}" width="{width:.1f}" height="{BAR}"'
     return [
-        f'<rect x="{left:.0f}" y="{y:.0f}" width="{width:.1f}" height="{BAR}" class="{kind_of(row)}"/>',
+        f'<rect {place} class="{kind_of(row)}"/>',
         text(left + width + 5, y + BAR - 2, f"{ratio:.2f}"),
     ]
 
 
 def largest(results: Results, rows: list[Row], reference: str, measure: str) -> float:
+    """The largest ratio that has a bar of its full length."""
     ratios = [results.ratio(row.name, reference, measure) for row in rows]
-    return max([1.0, *(ratio for ratio in ratios if ratio is not None)])
+    return min(LONGEST, max([1.0, *(ratio for ratio in ratios if ratio is not None)]))
 
 
 def group(results: Results, source: str, top: float) -> tuple[list[str], float]:
@@ -67,24 +73,28 @@ def group(results: Results, source: str, top: float) -> tuple[list[str], float]:
         left = NAMES_WIDTH + panel * (PANEL + GAP)
         scale = PANEL / largest(results, rows, reference, measure)
         parts.append(text(left, top + BAR, f"{title}, goe = 1", "heading"))
+        one = left + scale
+        parts.append(
+            f'<line x1="{one:.1f}" x2="{one:.1f}" y1="{first:.0f}" y2="{end - 8:.0f}" class="one"/>'
+        )
         for line, row in enumerate(rows):
             parts += bar(results, row, reference, panel, first + line * LINE, scale)
-        one = left + scale
-        parts.append(f'<line x1="{one:.1f}" x2="{one:.1f}" y1="{first:.0f}" y2="{end - 8:.0f}" class="one"/>')
     for line, row in enumerate(rows):
         parts.append(text(NAMES_WIDTH - 10, first + line * LINE + BAR - 2, row.title, "", "end"))
     return parts, end + 20
 
 
 def svg(results: Results) -> str:
-    parts = [text(20, 32, f"goe beside its peers: TPC-H lineitem, scale {results.scale:g}", "title")]
+    parts = [
+        text(20, 32, f"goe beside its peers: TPC-H lineitem, scale {results.scale:g}", "title")
+    ]
     notes = conditions(results).splitlines()
     parts += [text(20, 50 + 14 * line, note, "note") for line, note in enumerate(notes)]
     top = float(TOP)
     for source in SOURCES:
         more, top = group(results, source, top)
         parts += more
-    legend = "Shorter is better. Pale bars are floors: they read, and write nothing."
+    legend = f"Shorter is better; bars end at {LONGEST:g}. Pale bars are floors: they only read."
     parts.append(text(20, top, legend, "note"))
     body = "\n".join(parts)
     return f"""\

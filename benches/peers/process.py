@@ -34,8 +34,8 @@ def run(
 ) -> Usage:
     """Runs `command` in `folder`; what it says goes into the file `log`.
 
-    The process leads a session of its own, and what it leaves behind becomes ours, so that everything
-    below it ends with it and is counted.
+    The process leads a session of its own, and what it leaves behind becomes ours, so that
+    everything below it ends with it and is counted.
     """
     with log.open("wb") as said, adopting():
         begun = time.monotonic()

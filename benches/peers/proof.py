@@ -89,7 +89,9 @@ def prove(contender: Contender, place: Place, source: Source) -> None:
     wanted = source.totals(contender, place)
     for expression, ours, theirs in zip(expressions(), written, wanted, strict=True):
         if ours != theirs:
-            raise Failure(f"{contender.name} is wrong: {expression} is {ours}, in the source {theirs}.")
+            raise Failure(
+                f"{contender.name} is wrong: {expression} is {ours}, in the source {theirs}."
+            )
 
 
 def asked_by_python(place: Place, kind: str, sql: str, *files: str) -> list[str]:

@@ -70,7 +70,8 @@ def conditions(results: Results) -> str:
     """Where and how it was measured."""
     machine, loads = results.machine, results.loads()
     return (
-        f"TPC-H `lineitem` at scale {results.scale:g}, {results.rounds} rounds, medians. {results.goe}.\n"
+        f"TPC-H `lineitem` at scale {results.scale:g}, {results.rounds} rounds, medians."
+        f" {results.goe}.\n"
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gigabytes']} GB;"
         f" {machine['postgres']}, SQLite {machine['sqlite']}.\n"
         f"Load average at the start of runs: {min(loads):.1f} to {max(loads):.1f}."

@@ -27,7 +27,9 @@ def program_folder() -> Path:
     installed = Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")
     newest = max(installed, key=lambda path: int(path.parts[-3]), default=None)
     if newest is None:
-        raise Failure("No PostgreSQL server is installed (pg_ctl); install it, or give --postgres URL.")
+        raise Failure(
+            "No PostgreSQL server is installed (pg_ctl); install it, or give --postgres URL."
+        )
     return newest.parent
 
 
@@ -78,7 +80,9 @@ class Cluster(Server):
         self._start()
         self.process, port = self._process_and_port()
         password = (folder / "password").read_text().strip()
-        super().__init__(f"postgresql://{USER}:{password}@127.0.0.1:{port}", str(self.programs / "psql"))
+        super().__init__(
+            f"postgresql://{USER}:{password}@127.0.0.1:{port}", str(self.programs / "psql")
+        )
 
     def url(self, database: str) -> str:
         return f"{self.base_url}/{database}"
@@ -114,7 +118,9 @@ class Cluster(Server):
         if self._run("pg_ctl", "-D", str(self.data), "status").returncode == 0:
             return
         for _ in range(PORT_ATTEMPTS):
-            settings = f"-p {free_port()} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+            settings = (
+                f"-p {free_port()} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+            )
             options = ["-l", str(self.folder / "log"), "-o", settings, "-w"]
             if self._run("pg_ctl", "-D", str(self.data), *options, "start").returncode == 0:
                 return
@@ -138,7 +144,9 @@ class Cluster(Server):
         command = [*as_user, str(self.programs / program), *arguments]
         errors = self.folder.with_suffix(".errors")
         with errors.open("w") as said:
-            done = subprocess.run(command, cwd="/", stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+            done = subprocess.run(
+                command, cwd="/", stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            )
         return subprocess.CompletedProcess(command, done.returncode, "", errors.read_text())
 
 
@@ -175,6 +183,8 @@ def open_server(url: str | None, folder: Path) -> Server:
     if url is None:
         return Cluster(folder)
     if urlsplit(url).scheme not in ("postgres", "postgresql") or not urlsplit(url).path.strip("/"):
-        raise Failure("--postgres needs a URL with a database: postgres://user:password@host:port/database")
+        raise Failure(
+            "--postgres needs a URL with a database: postgres://user:password@host:port/database"
+        )
     psql = shutil.which("psql") or str(program_folder() / "psql")
     return Server(url, psql)

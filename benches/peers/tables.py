@@ -53,8 +53,12 @@ def fill_postgres(server: Server, tool: Path, scale: float) -> None:
     if found == complete:
         return
     if not server.ours and server.ask(name, "SELECT to_regclass('public.lineitem')"):
-        raise Failure("The database of --postgres has a table public.lineitem of another kind; drop it.")
-    server.ask(name, f"DROP TABLE IF EXISTS public.lineitem; CREATE TABLE public.lineitem ({COLUMNS})")
+        raise Failure(
+            "The database of --postgres has a table public.lineitem of another kind; drop it."
+        )
+    server.ask(
+        name, f"DROP TABLE IF EXISTS public.lineitem; CREATE TABLE public.lineitem ({COLUMNS})"
+    )
     with generator(tool, scale) as source:
         copy = "\\copy public.lineitem FROM STDIN WITH (FORMAT csv, HEADER)"
         command = [server.psql, "-Xq", "-v", "ON_ERROR_STOP=1", "-d", server.url(name), "-c", copy]

@@ -113,16 +113,24 @@ fn a_run_from_a_server_that_is_killed_at_any_moment_goes_on() {
 #[cfg(feature = "s3")]
 #[tokio::test]
 async fn a_run_into_a_store_that_is_killed_at_any_moment_goes_on() {
+    kill_into_a_store("SQLite", || Job::of_file(ROWS)).await;
+    if let Some(server) = Server::with_partitions("kills_store", 3, ROWS) {
+        kill_into_a_store("PostgreSQL", || Job::of_server(&server, ROWS)).await;
+    }
+}
+
+#[cfg(feature = "s3")]
+async fn kill_into_a_store(source: &str, make: impl Fn() -> Job) {
     use crate::store::Bucket;
     let Some(first) = Bucket::new() else { return };
     let job = |bucket: &Bucket| {
-        let job = Job::of_file(ROWS);
+        let job = make();
         bucket.configure(&job.project);
         job
     };
     let (seed, time) = (seed(), undisturbed(&job(&first)));
     let (mut random, mut seen) = (Random::new(seed), Seen::default());
-    while seen.kills < rounds(5, 50) {
+    while seen.kills < rounds(5, 200) {
         let Some(bucket) = Bucket::new() else { return };
         let job = job(&bucket);
         let mut command = job.command();
@@ -146,7 +154,7 @@ async fn a_run_into_a_store_that_is_killed_at_any_moment_goes_on() {
     let Seen { kills, jobs, .. } = seen;
     let millis = time.as_millis();
     tell(
-        "kill -9, SQLite to Delta on S3",
+        &format!("kill -9, {source} to Delta on S3"),
         &format!(
             "{kills} kills in {jobs} jobs (seed {seed}, runs of {millis} ms); 0 rows lost or doubled"
         ),

@@ -10,7 +10,11 @@ import pyarrow.parquet
 
 
 def main(url: str, partitions: str, output: str) -> None:
-    options = {"partition_on": "l_orderkey", "partition_num": int(partitions)} if partitions != "1" else {}
+    options = (
+        {"partition_on": "l_orderkey", "partition_num": int(partitions)}
+        if partitions != "1"
+        else {}
+    )
     table = connectorx.read_sql(url, "SELECT * FROM lineitem", return_type="arrow", **options)
     pyarrow.parquet.write_table(table, output, compression="zstd", compression_level=1)
 

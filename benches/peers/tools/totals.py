@@ -14,7 +14,9 @@ import duckdb
 def main(kind: str, sql: str, *files: str) -> None:
     if kind == "sqlite":
         # SQLite has no dates, and so no DATE before a literal.
-        row = sqlite3.connect(f"file:{files[0]}?mode=ro", uri=True).execute(sql.replace("DATE '", "'"))
+        row = sqlite3.connect(f"file:{files[0]}?mode=ro", uri=True).execute(
+            sql.replace("DATE '", "'")
+        )
     else:
         connection = duckdb.connect()
         connection.read_parquet(list(files)).create_view("lineitem")
