@@ -8,6 +8,7 @@ use goe::config::{Config, redact, redact_text};
 use goe::offload::statement::parse;
 use goe::offload::{DslPredicate, Proof, Record};
 use goe::schema::TableName;
+use goe::staging::Manifest;
 use goe::systems::Connections;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as RunnerConfig, FileFailurePersistence, TestRunner};
@@ -331,5 +332,39 @@ fn any_record_and_proof_is_read_or_refused() {
                 proof
             );
         }
+    });
+}
+
+#[test]
+fn any_manifest_is_read_or_refused() {
+    let text = r#"{"id":"0192f0c1d2e37f4a8b5c6d7e8f901234-0001","files":[{"path":"m=1/part-x.parquet",
+        "partition":[["m","1"],["n",null]],"bytes":18446744073709551615,"bounds":[{"min":"1","max":"2","sum":"3"}],
+        "hashes":{"rows":18446744073709551615,"row_sum":"00000000000000ff","columns":[{"sum":"00000000000000ff","nulls":0}]}},
+        {"path":"p","partition":[["m","é/.."]],"bytes":1,"bounds":[],"hashes":{"rows":1,"row_sum":"0","columns":[]}}]}"#;
+    let texts = prop_oneof![
+        any_json().prop_map(|value| value.to_string()),
+        mutated(text),
+    ];
+    fuzz("manifests", texts, |text| {
+        let Ok(manifest) = serde_json::from_str::<Manifest>(&text) else {
+            return;
+        };
+        let (rows, bytes, hashes) = (manifest.rows(), manifest.bytes(), manifest.hashes());
+        assert!(
+            manifest
+                .files
+                .iter()
+                .all(|file| file.bytes <= bytes && file.hashes.rows <= rows)
+        );
+        assert!(
+            hashes
+                .keys()
+                .all(|path| !path.split('/').any(|part| part == ".." || part == "."))
+        );
+        let again = serde_json::to_string(&manifest).expect("JSON");
+        assert_eq!(
+            serde_json::from_str::<Manifest>(&again).expect("the same"),
+            manifest
+        );
     });
 }

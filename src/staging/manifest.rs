@@ -51,13 +51,15 @@ impl Manifest {
     /// How many rows.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.files.iter().map(|file| file.hashes.rows).sum()
+        let rows = self.files.iter().map(|file| file.hashes.rows);
+        rows.fold(0, u64::saturating_add)
     }
 
     /// How many bytes of Parquet.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
+        let bytes = self.files.iter().map(|file| file.bytes);
+        bytes.fold(0, u64::saturating_add)
     }
 
     /// The sums of each partition.
