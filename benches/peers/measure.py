@@ -92,6 +92,8 @@ def read_arguments() -> argparse.Namespace:
     arguments.rounds = arguments.rounds or (3 if arguments.quick else 5)
     if arguments.scale <= 0 or arguments.rounds < 1:
         parser.error("--scale and --rounds are above zero")
+    if arguments.growth and arguments.postgres:
+        parser.error("--growth makes databases, and needs a cluster of our own")
     return arguments
 
 

@@ -81,6 +81,13 @@ pub trait Backend: Debug + Send + Sync {
         record: &StoredRecord,
     ) -> Result<Option<Value>>;
 
+    /// The rows of a manifest that is loaded and not yet published, for queries.
+    async fn staged(
+        &self,
+        target: &TargetDefinition,
+        manifest: &Manifest,
+    ) -> Result<Arc<dyn TableProvider>>;
+
     /// The published table, for queries.
     async fn table(&self, schema: &str, table: &str) -> Result<Arc<dyn TableProvider>>;
 

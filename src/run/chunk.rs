@@ -10,9 +10,9 @@ use datafusion::logical_expr::{LogicalPlan, lit};
 use super::journal::Journal;
 use super::lock::Held;
 use super::verify::stored_proof;
-use super::{Event, Runner, positions, proof};
+use super::{Event, RowDifference, Runner, narrow, positions, proof};
 use crate::backend::{Backend, Change, Mode, Publication, Published, StoredRecord, TargetColumn};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::frontend::{Snapshot, pin};
 use crate::offload::{
@@ -43,6 +43,8 @@ pub(super) struct ChunkRun<'a> {
     pub(super) first: bool,
     /// The record that stands in the target before it.
     pub(super) before: Option<StoredRecord>,
+    /// What tells the source's rows apart; empty where nothing does.
+    pub(super) keys: &'a [String],
     /// What is covered once it is published.
     pub(super) covered: Region,
 }
@@ -192,7 +194,44 @@ impl ChunkRun<'_> {
         }
     }
 
+    /// Proves the chunk; an error of kind Verify names the first rows that differ.
     async fn prove(&self, manifest: &Manifest, opened: &Opened) -> Result<String> {
+        match self.compare(manifest, opened).await {
+            Err(error) if error.kind() == ErrorKind::Verify => {
+                // Which rows differ is a help; that they do is known already.
+                let rows = self.rows_that_differ(manifest, opened).await;
+                let rows = rows.unwrap_or_default().into_iter();
+                Err(rows.fold(error, |error, row| {
+                    error.context("row", format!("{} {}", row.key, row.detail))
+                }))
+            }
+            proved => proved,
+        }
+    }
+
+    async fn rows_that_differ(
+        &self,
+        manifest: &Manifest,
+        opened: &Opened,
+    ) -> Result<Vec<RowDifference>> {
+        let (engine, definition) = (&self.runner.engine, &self.plan.definition);
+        let mut snapshots = opened.snapshots.iter();
+        if snapshots.any(|snapshot| snapshot.facts().mixed.is_some()) {
+            return Ok(Vec::new());
+        }
+        let staged = self.backend.staged(definition, manifest).await?;
+        let staged = proof::rows_of(engine, staged, definition, lit(true))?;
+        let sides = narrow::Sides {
+            engine,
+            schema: definition.schema(),
+            source: &opened.rows,
+            target: staged.logical_plan(),
+            keys: self.keys,
+        };
+        sides.rows_that_differ().await
+    }
+
+    async fn compare(&self, manifest: &Manifest, opened: &Opened) -> Result<String> {
         let read = match opened.snapshots.as_slice() {
             [snapshot] if self.chunk.asks_source => Some((
                 Arc::clone(snapshot),

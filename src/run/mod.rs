@@ -103,6 +103,7 @@ impl Runner {
         self.tell_plan(journal, &plan);
         let held = async { Held::take(repository, &plan, &journal.run) };
         let held = journal.step(Step::Prepare, None, held).await?;
+        let keys = planning::key_of(&sides).unwrap_or_default();
         let mut outcome = Outcome::begun(journal, &plan);
         let mut before = plan.stored_record().cloned();
         let mut taken = Region::none();
@@ -123,6 +124,7 @@ impl Runner {
                 following: u32::try_from(waiting.len()).unwrap_or(u32::MAX),
                 first: outcome.chunks == 0,
                 before: before.clone(),
+                keys: &keys,
                 covered: if waiting.is_empty() {
                     plan.window.after.clone()
                 } else {

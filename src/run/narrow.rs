@@ -1,32 +1,37 @@
-//! Finding the rows that differ: ranges of the key whose sums differ are cut again until few rows
-//! are left, which are compared one by one.
+//! Finding the rows that differ: rows are dealt into buckets by the hash of their key, and those of
+//! a few buckets whose sums differ are read once more and compared one by one.
+//!
+//! Both sides are read twice, whatever the key's type and however the differences are spread.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::prelude::DataFrame;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlanProperties;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
 use serde::Serialize;
+use tokio::task::JoinSet;
 
-use super::planning::{Slice, Span};
-use super::{Runner, planning, positions, proof};
-use crate::backend::Backend;
 use crate::error::{Error, Result};
-use crate::offload::{Offload, Record, Region};
-use crate::schema::PartitionHashes;
+use crate::schema::RowHasher;
 
-/// Into how many ranges one is cut.
-const RANGES: u64 = 16;
+/// How many buckets: of a million rows each holds fifteen.
+const BUCKETS: usize = 1 << 16;
 
-/// Ranges of at most so many rows are compared row by row.
+/// About how many rows of a side are compared one by one.
 const FEW_ROWS: u64 = 256;
+
+/// How many rows of a bucket are kept at most: a key that should be unique may not be.
+const MOST_KEPT: usize = 10_000;
 
 /// How many rows are named.
 const MOST_ROWS: usize = 20;
-
-/// How many ranges are looked at before the rest is left unnamed.
-const MOST_RANGES: usize = 400;
 
 /// A row that differs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -37,99 +42,160 @@ pub struct RowDifference {
     pub detail: String,
 }
 
-/// A range of the key in which both sides differ.
-struct Range {
-    region: Region,
-    span: Span,
+/// Two queries of the same columns, whose rows have a key.
+pub(super) struct Sides<'a> {
+    pub(super) engine: &'a SessionContext,
+    /// What both give.
+    pub(super) schema: SchemaRef,
+    pub(super) source: &'a LogicalPlan,
+    pub(super) target: &'a LogicalPlan,
+    pub(super) keys: &'a [String],
 }
 
-/// How both sides of a range compare, by their sums.
-struct Compared {
-    equal: bool,
-    rows: u64,
-}
+impl Sides<'_> {
+    /// The first rows that differ; none where the key is not among the columns.
+    pub(super) async fn rows_that_differ(&self) -> Result<Vec<RowDifference>> {
+        let position = |key: &String| self.schema.index_of(key).ok();
+        let keys: Option<Vec<usize>> = self.keys.iter().map(position).collect();
+        let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let sums = |batches: Vec<Buckets>| {
+            let mut all = Buckets::default();
+            batches.iter().for_each(|one| all.merge(one));
+            all
+        };
+        let deal = |stream, keys| async move { Buckets::of(stream, keys).await };
+        let here = sums(self.each_worker(self.source, &keys, deal).await?);
+        let there = sums(self.each_worker(self.target, &keys, deal).await?);
+        let suspected = Arc::new(here.suspected(&there));
+        let pick = |stream, keys| picked(stream, keys, Arc::clone(&suspected));
+        let source = self.each_worker(self.source, &keys, pick).await?;
+        let target = self.each_worker(self.target, &keys, pick).await?;
+        let source = Rows::of(&source.concat(), self.keys)?;
+        let target = Rows::of(&target.concat(), self.keys)?;
+        let mut found = source.differences(&target);
+        found.truncate(MOST_ROWS);
+        Ok(found)
+    }
 
-impl Runner {
-    /// The first rows that differ between a target and its source, within `within`; none where the
-    /// source has no key to find them by.
-    pub(super) async fn rows_that_differ(
+    /// What each worker of a query makes of its rows.
+    async fn each_worker<T, F>(
         &self,
-        backend: &Arc<dyn Backend>,
-        offload: &Offload,
-        record: &Record,
-        within: Option<&str>,
-    ) -> Result<Vec<RowDifference>> {
-        let sides = planning::describe(&self.engine, Arc::clone(backend), offload).await?;
-        let Some(keys) = planning::key_of(&sides) else {
-            return Ok(Vec::new());
+        query: &LogicalPlan,
+        keys: &[usize],
+        make: impl Fn(Batches, Vec<usize>) -> F,
+    ) -> Result<Vec<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let plan = self.engine.state().create_physical_plan(query).await?;
+        let mut workers = JoinSet::new();
+        for worker in 0..plan.output_partitioning().partition_count() {
+            let stream = Batches {
+                stream: plan.execute(worker, self.engine.task_ctx())?,
+                schema: Arc::clone(&self.schema),
+            };
+            workers.spawn(make(stream, keys.to_vec()));
+        }
+        let mut made = Vec::new();
+        while let Some(done) = workers.join_next().await {
+            let done = done.map_err(|error| Error::internal(format!("A worker died: {error}")));
+            made.push(done??);
+        }
+        Ok(made)
+    }
+}
+
+/// The rows of a worker, under the schema of both sides.
+struct Batches {
+    stream: SendableRecordBatchStream,
+    schema: SchemaRef,
+}
+
+impl Batches {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(batch) = self.stream.next().await else {
+            return Ok(None);
         };
-        let Some(span) = planning::key_span(&sides, offload).await? else {
-            return Ok(Vec::new());
-        };
-        let Some(conditions) = planning::conditions(&self.engine, &sides)? else {
-            return Ok(Vec::new());
-        };
-        let region = match within {
-            Some(text) => conditions.region(text)?,
-            None => Region::all(),
-        };
-        let mut found = BTreeSet::new();
-        let mut waiting = VecDeque::from([Range { region, span }]);
-        let mut looked = 0;
-        while let Some(range) = waiting.pop_front() {
-            for (part, span) in range.span.cut(&conditions, RANGES)? {
-                looked += 1;
-                if found.len() >= MOST_ROWS || looked > MOST_RANGES {
-                    return Ok(found.into_iter().take(MOST_ROWS).collect());
-                }
-                let region = range.region.intersection(&part)?;
-                if region.is_empty() {
-                    continue;
-                }
-                let slice =
-                    planning::project_region(&self.engine, &sides, offload, record, &region)?;
-                let compared = self.compare_slice(backend.as_ref(), &slice).await?;
-                if compared.equal {
-                    continue;
-                }
-                if compared.rows <= FEW_ROWS || span.is_single()? {
-                    found.extend(self.compare_rows(backend.as_ref(), &slice, &keys).await?);
-                } else {
-                    waiting.push_back(Range { region, span });
-                }
+        let columns = batch?.columns().to_vec();
+        Ok(Some(RecordBatch::try_new(
+            Arc::clone(&self.schema),
+            columns,
+        )?))
+    }
+}
+
+/// The number of rows, and the sum of their hashes, of each bucket.
+struct Buckets(Vec<(u64, u64)>);
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self(vec![(0, 0); BUCKETS])
+    }
+}
+
+impl Buckets {
+    async fn of(mut batches: Batches, keys: Vec<usize>) -> Result<Self> {
+        let mut buckets = Self::default();
+        let (mut key_hasher, mut row_hasher) = (RowHasher::default(), RowHasher::default());
+        while let Some(batch) = batches.next().await? {
+            let of_keys = key_hasher.hash_rows(&batch.project(&keys)?)?;
+            let of_rows = row_hasher.hash_rows(&batch)?;
+            for (key, row) in of_keys.iter().zip(of_rows) {
+                let (rows, sum) = &mut buckets.0[bucket(*key)];
+                *rows += 1;
+                *sum = sum.wrapping_add(*row);
             }
         }
-        Ok(found.into_iter().take(MOST_ROWS).collect())
+        Ok(buckets)
     }
 
-    async fn compare_slice(&self, backend: &dyn Backend, slice: &Slice) -> Result<Compared> {
-        let definition = &slice.mapped.definition;
-        let places = positions(definition, &definition.partition_columns);
-        let source = proof::hash_query(&self.engine, &slice.query, definition.schema(), places);
-        let source = source.await?;
-        let on_target = slice.on_target.clone();
-        let target = proof::hash_target(&self.engine, backend, definition, on_target).await?;
-        let rows = |sums: &PartitionHashes| sums.values().map(|hashes| hashes.rows).sum::<u64>();
-        Ok(Compared {
-            equal: source == target,
-            rows: rows(&source).max(rows(&target)),
-        })
+    fn merge(&mut self, other: &Self) {
+        for ((rows, sum), (more, hashes)) in self.0.iter_mut().zip(&other.0) {
+            *rows += more;
+            *sum = sum.wrapping_add(*hashes);
+        }
     }
 
-    /// Few rows of both sides, one by one.
-    async fn compare_rows(
-        &self,
-        backend: &dyn Backend,
-        slice: &Slice,
-        keys: &[String],
-    ) -> Result<Vec<RowDifference>> {
-        let definition = &slice.mapped.definition;
-        let source = DataFrame::new(self.engine.state(), slice.query.clone());
-        let source = Rows::of(&source.collect().await?, keys)?;
-        let target = proof::target_rows(&self.engine, backend, definition, slice.on_target.clone());
-        let target = Rows::of(&target.await?.collect().await?, keys)?;
-        Ok(source.differences(&target))
+    /// Buckets that differ, as many as hold a few rows.
+    fn suspected(&self, other: &Self) -> Vec<bool> {
+        let mut rows = 0;
+        let both = self.0.iter().zip(&other.0);
+        let is_suspected = both.map(|(here, there)| {
+            let suspected = here != there && rows < FEW_ROWS;
+            rows += if suspected { here.0.max(there.0) } else { 0 };
+            suspected
+        });
+        is_suspected.collect()
     }
+}
+
+fn bucket(key: u64) -> usize {
+    (key >> 48) as usize % BUCKETS
+}
+
+/// The rows of the suspected buckets.
+async fn picked(
+    mut batches: Batches,
+    keys: Vec<usize>,
+    suspected: Arc<Vec<bool>>,
+) -> Result<Vec<RecordBatch>> {
+    let mut hasher = RowHasher::default();
+    let (mut kept, mut rows) = (Vec::new(), 0);
+    while let Some(batch) = batches.next().await? {
+        let hashes = hasher.hash_rows(&batch.project(&keys)?)?;
+        let mask: BooleanArray = hashes
+            .iter()
+            .map(|key| Some(suspected[bucket(*key)]))
+            .collect();
+        if mask.true_count() > 0 && rows < MOST_KEPT {
+            rows += mask.true_count();
+            kept.push(filter_record_batch(&batch, &mask)?);
+        }
+    }
+    Ok(kept)
 }
 
 /// Rows as text, by their key.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::physical_plan::ExecutionPlanProperties;
 use datafusion::prelude::{DataFrame, SessionContext, ident};
@@ -182,6 +183,16 @@ pub(super) async fn target_rows(
 ) -> Result<DataFrame> {
     let name = &definition.name;
     let table = backend.table(&name.schema, &name.table).await?;
+    rows_of(engine, table, definition, predicate)
+}
+
+/// The rows of a table for which a condition is true, in the form of a definition.
+pub(super) fn rows_of(
+    engine: &SessionContext,
+    table: Arc<dyn TableProvider>,
+    definition: &TargetDefinition,
+    predicate: Expr,
+) -> Result<DataFrame> {
     let held = table.schema();
     let table = engine.read_table(table)?.logical_plan().clone();
     let mut columns = Vec::new();

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Against, Runner, Verification, planning, positions, proof};
+use datafusion::logical_expr::{Expr, LogicalPlan, lit};
+
+use super::{Against, RowDifference, Runner, Verification, narrow, planning, positions, proof};
 use crate::backend::{Backend, Scope, StoredRecord, TargetDefinition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::offload::{Offload, Proof, Record, compare};
@@ -14,6 +16,16 @@ struct Sums {
     definition: TargetDefinition,
     source: PartitionHashes,
     target: PartitionHashes,
+    /// How the rows of both are found, where the source was asked.
+    rows: Option<Compared>,
+}
+
+/// The rows that were compared.
+struct Compared {
+    source: LogicalPlan,
+    on_target: Expr,
+    /// What tells the source's rows apart.
+    keys: Option<Vec<String>>,
 }
 
 impl Runner {
@@ -58,22 +70,20 @@ impl Runner {
                     definition,
                     source: proof.total,
                     target: held,
+                    rows: None,
                 }
             }
         };
         let columns = sums.definition.columns.iter();
         let columns: Vec<String> = columns.map(|column| column.name.clone()).collect();
         let differences = compare(&sums.source, &sums.target, &columns);
-        let within = match against {
-            Against::Slice(rows) => Some(rows.as_str()),
-            Against::Source | Against::Stored => None,
-        };
-        let rows_that_differ = if differences.is_empty() || *against == Against::Stored {
-            Vec::new()
-        } else {
-            let rows = self.rows_that_differ(&backend, &offload, &record, within);
-            // Which rows differ is a help; that they do is known already.
-            rows.await.unwrap_or_default()
+        let rows_that_differ = match &sums.rows {
+            Some(compared) if !differences.is_empty() => {
+                let rows = self.rows_that_differ(backend.as_ref(), &sums.definition, compared);
+                // Which rows differ is a help; that they do is known already.
+                rows.await.unwrap_or_default()
+            }
+            _ => Vec::new(),
         };
         let rows = |sums: &PartitionHashes| sums.values().map(|hashes| hashes.rows).sum();
         Ok(Verification {
@@ -105,6 +115,11 @@ impl Runner {
             definition,
             source,
             target,
+            rows: Some(Compared {
+                source: query,
+                on_target: lit(true),
+                keys: planning::key_of(&sides),
+            }),
         })
     }
 
@@ -122,14 +137,37 @@ impl Runner {
         let positions = positions(&definition, &definition.partition_columns);
         let source = proof::hash_query(&self.engine, &slice.query, definition.schema(), positions);
         let source = source.await?;
-        let target =
-            proof::hash_target(&self.engine, backend.as_ref(), &definition, slice.on_target);
+        let on_target = slice.on_target.clone();
+        let target = proof::hash_target(&self.engine, backend.as_ref(), &definition, on_target);
         let target = target.await?;
         Ok(Sums {
             definition,
             source,
             target,
+            rows: Some(Compared {
+                source: slice.query,
+                on_target: slice.on_target,
+                keys: planning::key_of(&sides),
+            }),
         })
+    }
+
+    async fn rows_that_differ(
+        &self,
+        backend: &dyn Backend,
+        definition: &TargetDefinition,
+        compared: &Compared,
+    ) -> Result<Vec<RowDifference>> {
+        let on_target = compared.on_target.clone();
+        let target = proof::target_rows(&self.engine, backend, definition, on_target).await?;
+        let sides = narrow::Sides {
+            engine: &self.engine,
+            schema: definition.schema(),
+            source: &compared.source,
+            target: target.logical_plan(),
+            keys: compared.keys.as_deref().unwrap_or_default(),
+        };
+        sides.rows_that_differ().await
     }
 }
 

@@ -90,6 +90,22 @@ pub struct RowHasher {
 }
 
 impl RowHasher {
+    /// The hash of each row of a batch, over all of its columns in their order.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Internal`] for a type that no canonical type maps to.
+    pub fn hash_rows(&mut self, batch: &RecordBatch) -> Result<&[u64]> {
+        self.rows.clear();
+        self.rows.resize(batch.num_rows(), 0);
+        for column in batch.columns() {
+            hash_column(column, &mut self.rows)?;
+        }
+        for row in &mut self.rows {
+            *row ^= *row >> 29;
+        }
+        Ok(&self.rows)
+    }
+
     fn add(&mut self, into: &mut TableHashes, batch: &RecordBatch) -> Result<()> {
         into.columns
             .resize(batch.num_columns(), ColumnHash::default());

@@ -40,6 +40,11 @@ impl Collected {
         self.bytes
     }
 
+    /// The rows, the earliest first.
+    pub(super) fn rows(&self) -> Vec<&RecordBatch> {
+        self.whole.iter().chain(&self.small).collect()
+    }
+
     /// Gives the rows up.
     pub(super) fn take(&mut self) -> Vec<RecordBatch> {
         self.bytes = 0;

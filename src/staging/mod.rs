@@ -5,6 +5,7 @@
 
 mod bounds;
 mod collected;
+mod encoding;
 mod exec;
 mod manifest;
 mod node;

@@ -12,9 +12,11 @@ use parquet::arrow::AsyncArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
 
 use super::bounds::Bounds;
 use super::collected::Collected;
+use super::encoding::without_dictionary;
 use super::partition::{PartitionKey, split_batch, split_sorted};
 use super::{StageSpec, StagedFile, partition_path};
 use crate::error::{Error, Result};
@@ -248,9 +250,22 @@ impl PartitionedWriter {
             .map_err(|error| Error::internal(format!("A staged file has no path: {error}")))?;
         let store: Arc<dyn ObjectStore> = Arc::clone(&self.spec.place.store);
         let sink = BufWriter::with_capacity(store, location, self.spec.place.part_bytes);
-        let properties = Some(self.properties.clone());
+        let properties = Some(self.properties_of(key)?);
         let writer = AsyncArrowWriter::try_new(sink, Arc::clone(&self.file_schema), properties)?;
         Ok(OpenFile { writer, path })
+    }
+
+    /// How a partition's next file is written, which its first rows decide.
+    fn properties_of(&self, key: &PartitionKey) -> Result<WriterProperties> {
+        let mut properties = self.properties.clone().into_builder();
+        if let Some(partition) = self.partitions.get(key) {
+            for column in without_dictionary(&partition.waiting.rows())? {
+                let name = self.file_schema.field(column).name();
+                let path = ColumnPath::new(vec![name.clone()]);
+                properties = properties.set_column_dictionary_enabled(path, false);
+            }
+        }
+        Ok(properties.build())
     }
 
     fn named(&self, key: &PartitionKey) -> Vec<(String, Option<String>)> {

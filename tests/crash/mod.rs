@@ -11,6 +11,7 @@ mod operations;
 mod orphans;
 mod points;
 mod repositories;
+mod tampered;
 mod together;
 mod writers;
 

@@ -120,15 +120,6 @@ pub(in crate::run) fn key_of(sides: &Sides) -> Option<Vec<String>> {
     (!key.is_empty()).then(|| key.to_vec())
 }
 
-/// What the column spans by which rows of a source are found; `None` where there is none.
-pub(in crate::run) async fn key_span(sides: &Sides, offload: &Offload) -> Result<Option<Span>> {
-    let source = only_source(sides)?;
-    match usual(source, offload)? {
-        Some(column) => Span::of(source, column).await,
-        None => Ok(None),
-    }
-}
-
 /// The column of a name that a person wrote, if a source can be cut by it.
 fn named<'s>(source: &'s Arc<dyn Source>, by: &str) -> Result<&'s Column> {
     let columns = &source.table().columns;
@@ -277,33 +268,6 @@ impl Span {
             ranges.push(conditions.region_of(range)?);
         }
         Ok(ranges)
-    }
-
-    /// The ranges of [`Span::ranges`], each with what it spans itself.
-    pub(in crate::run) fn cut(
-        &self,
-        conditions: &Conditions,
-        parts: u64,
-    ) -> Result<Vec<(Region, Self)>> {
-        let (low, high) = self.ordinals()?;
-        let bounds = self.bounds(parts)?;
-        let ranges = self.ranges(conditions, parts)?;
-        let span = |part: usize| Self {
-            column: self.column.clone(),
-            low: at(
-                &self.low,
-                part.checked_sub(1).map_or(low, |part| bounds[part]),
-            ),
-            high: at(&self.low, bounds.get(part).map_or(high, |end| end - 1)),
-        };
-        let spans = (0..ranges.len()).map(span);
-        Ok(ranges.into_iter().zip(spans).collect())
-    }
-
-    /// Whether it spans one value.
-    pub(in crate::run) fn is_single(&self) -> Result<bool> {
-        let (low, high) = self.ordinals()?;
-        Ok(low >= high)
     }
 
     /// Its upper half, or its lower one.

@@ -19,10 +19,9 @@ use crate::offload::{
     Mapped, Offload, PartitionBy, Plan, PlannedChunk, Reading, Record, Region, Take, Window,
     check_casts, map_columns,
 };
-pub(super) use cut::{Span, halve, key_of, key_span};
+pub(super) use cut::{halve, key_of};
 pub(super) use reading::collect_scans;
 use reading::{asks_source, readings};
-pub(super) use window::conditions;
 use window::{Decision, Piece, count_in_target, on_target};
 
 /// What both sides say.
@@ -428,20 +427,8 @@ pub(super) fn project_slice(
         Error::unsupported("A join or an aggregate is proved as a whole only")
             .hint("leave the condition out")
     })?;
-    project_region(engine, sides, offload, record, &conditions.region(rows)?)
-}
-
-/// The covered rows of a region.
-pub(super) fn project_region(
-    engine: &SessionContext,
-    sides: &Sides,
-    offload: &Offload,
-    record: &Record,
-    region: &Region,
-) -> Result<Slice> {
-    let conditions = window::conditions(engine, sides)?;
-    let covered = window::covered(record, conditions.as_ref(), sides)?;
-    let rows = region.intersection(&covered)?;
+    let covered = window::covered(record, Some(&conditions), sides)?;
+    let rows = conditions.region(rows)?.intersection(&covered)?;
     let (query, mapped) = project(sides, offload, &rows, Columns::OfSelect)?;
     let on_target = on_target(offload, &rows, &sides.query, &mapped)?;
     Ok(Slice {

@@ -158,6 +158,15 @@ impl Backend for DeltaBackend {
         load::proof(&self.lake.place(schema, table)?, &record.manifest).await
     }
 
+    async fn staged(
+        &self,
+        target: &TargetDefinition,
+        manifest: &Manifest,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let place = self.lake.place(&target.name.schema, &target.name.table)?;
+        Ok(Arc::new(scan::DeltaTable::staged(place, target, manifest)))
+    }
+
     async fn table(&self, schema: &str, table: &str) -> Result<Arc<dyn TableProvider>> {
         let place = self.lake.place(schema, table)?;
         Ok(Arc::new(

@@ -23,8 +23,10 @@ use super::connect::TablePlace;
 use super::read::partition_row;
 use super::snapshot::{DataFile, TableState};
 use super::value;
+use crate::backend::TargetDefinition;
 use crate::error::Result;
 use crate::schema::Column;
+use crate::staging::Manifest;
 
 /// One version of a table.
 #[derive(Debug)]
@@ -50,6 +52,20 @@ impl DeltaTable {
             partition: state.metadata.partition_columns(),
             place: state.place,
         })
+    }
+
+    /// What is staged and in no version yet.
+    pub(super) fn staged(
+        place: TablePlace,
+        target: &TargetDefinition,
+        manifest: &Manifest,
+    ) -> Self {
+        Self {
+            files: manifest.files.iter().map(Into::into).collect(),
+            schema: target.schema(),
+            partition: target.partition_columns.clone(),
+            place,
+        }
     }
 
     /// The schema as the reader wants it: the files' columns first, the partition columns last.
