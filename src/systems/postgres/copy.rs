@@ -215,8 +215,7 @@ impl Reader {
 
     /// Decodes the row of `length` bytes, which [`Reader::measure`] has seen to be whole.
     fn row(&mut self, length: usize) -> Result<(), Broken> {
-        let row = self.pending.split_to(length);
-        let mut rest = &row[2..];
+        let mut rest = self.pending.get(2..length).ok_or(SHORT)?;
         for (column, decoder) in self.decoders.iter_mut().enumerate() {
             let (head, after) = rest.split_first_chunk::<4>().ok_or(SHORT)?;
             rest = after;
@@ -239,6 +238,7 @@ impl Reader {
                 }
             })?;
         }
+        self.pending.advance(length);
         Ok(())
     }
 }

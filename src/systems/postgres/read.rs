@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use tokio_postgres::CopyOutStream;
 
 use super::catalog::Relation;
@@ -204,8 +204,15 @@ impl Reading {
             if self.lease.done {
                 return self.last().await;
             }
-            let limit = self.lease.pool.silence().reading(self.split.as_ref());
-            match within(limit, &self.lease.pool.doing, self.copy.next()).await? {
+            // A clock is set only to wait: a message is a row, and most are here already.
+            let next = match self.copy.next().now_or_never() {
+                Some(next) => next,
+                None => {
+                    let limit = self.lease.pool.silence().reading(self.split.as_ref());
+                    within(limit, &self.lease.pool.doing, self.copy.next()).await?
+                }
+            };
+            match next {
                 Some(Ok(piece)) => self.reader.push(piece),
                 Some(Err(error)) => return Err(failed(&self.lease.pool.doing, error)),
                 None => self.lease.done = true,

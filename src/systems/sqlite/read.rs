@@ -272,7 +272,11 @@ impl<'a> Batch<'a> {
 
     /// Takes a row; gives back the batch that had no room for it.
     fn push(&mut self, row: &Row<'_>) -> Result<Option<RecordBatch>> {
-        let bytes = self.size(row)?;
+        let values = (0..self.columns.len()).map(|i| row.get_ref(i));
+        let values: Vec<ValueRef<'_>> = values
+            .collect::<rusqlite::Result<_>>()
+            .map_err(|error| self.reader.inner.error(error))?;
+        let bytes = self.size(&values);
         let limits = self.reader.limits;
         let is_full = self.rows >= limits.rows || self.bytes + bytes > limits.bytes;
         let full = if is_full && self.rows > 0 {
@@ -280,16 +284,8 @@ impl<'a> Batch<'a> {
         } else {
             None
         };
-        for (i, (column, to)) in self
-            .reader
-            .columns
-            .iter()
-            .zip(&mut self.columns)
-            .enumerate()
-        {
-            let value = row
-                .get_ref(i)
-                .map_err(|error| self.reader.inner.error(error))?;
+        let columns = self.reader.columns.iter().zip(&mut self.columns);
+        for ((column, to), value) in columns.zip(values) {
             let taken = match value {
                 ValueRef::Null if column.nullable => {
                     to.push_null();
@@ -305,15 +301,12 @@ impl<'a> Batch<'a> {
         Ok(full)
     }
 
-    /// The bytes of a row: asked of the columns whose values differ in size, counted for others.
-    fn size(&self, row: &Row<'_>) -> Result<usize> {
+    /// The bytes of a row: those of the values that differ in size, and as many for each as others
+    /// have.
+    fn size(&self, values: &[ValueRef<'_>]) -> usize {
         let fixed = self.columns.len() * FIXED_BYTES;
-        self.variable.iter().try_fold(fixed, |sum, &i| {
-            let value = row
-                .get_ref(i)
-                .map_err(|error| self.reader.inner.error(error))?;
-            Ok(sum + variable_bytes(value))
-        })
+        let variable = self.variable.iter().map(|&i| variable_bytes(values[i]));
+        fixed + variable.sum::<usize>()
     }
 
     fn finish(&mut self) -> Result<RecordBatch> {
