@@ -82,8 +82,7 @@ async fn reading(
 
 /// The filters on a table in an optimised plan, and who applies each.
 fn filters(plan: &LogicalPlan, table: &FrontendTable) -> Result<Vec<PlannedFilter>> {
-    let mut found: Vec<PlannedFilter> = Vec::new();
-    let mut above = Vec::new();
+    let (mut above, mut scanned) = (Vec::new(), Vec::new());
     plan.apply(|node| {
         match node {
             LogicalPlan::TableScan(scan) => {
@@ -93,7 +92,7 @@ fn filters(plan: &LogicalPlan, table: &FrontendTable) -> Result<Vec<PlannedFilte
                         Some(Comparison::Superset) => FilterState::Superset,
                         None => FilterState::Local,
                     };
-                    found.push(PlannedFilter {
+                    scanned.push(PlannedFilter {
                         text: filter.to_string(),
                         state,
                     });
@@ -111,11 +110,15 @@ fn filters(plan: &LogicalPlan, table: &FrontendTable) -> Result<Vec<PlannedFilte
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    // A superset stands twice, in the scan and above it. What stands in the scan alone stays, also
-    // where the scan has to apply it itself.
-    above.retain(|filter| found.iter().all(|scanned| scanned.text != filter.text));
-    above.append(&mut found);
-    Ok(above)
+    Ok(each_once(above, scanned))
+}
+
+/// The filters of a plan: a superset stands twice, in the scan and above it. What stands in the scan
+/// alone stays, also where the scan has to apply it itself.
+fn each_once(mut above: Vec<PlannedFilter>, mut scanned: Vec<PlannedFilter>) -> Vec<PlannedFilter> {
+    above.retain(|filter| scanned.iter().all(|other| other.text != filter.text));
+    above.append(&mut scanned);
+    above
 }
 
 fn is_scan_of(scan: &TableScan, table: &FrontendTable) -> bool {
@@ -139,44 +142,29 @@ pub(super) fn asks_source(
     Ok(exact && plain(query))
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
 mod tests {
-    use datafusion::datasource::provider_as_source;
-    use datafusion::functions::string::expr_fn::upper;
-    use datafusion::logical_expr::{Expr, LogicalPlanBuilder, col, lit};
-
     use super::*;
-    use crate::config::Config;
-    use crate::frontend::OpenOptions;
-    use crate::systems::Connections;
 
-    /// A filter that was taken over may reach the scan in a form that the source can't apply.
-    #[tokio::test]
-    async fn a_filter_that_only_the_scan_has_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        rusqlite::Connection::open(folder.path().join("shop.db"))
-            .and_then(|db| db.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, note TEXT)"))
-            .unwrap();
-        let config = "[connections.shop]\nurl = \"sqlite:shop.db\"";
-        let config = Config::parse(config, folder.path()).unwrap();
-        let shop = Connections::new(config).frontend("shop").unwrap();
-        let source = shop.open("main", "t", &OpenOptions::default()).await;
-        let table = FrontendTable::new(source.unwrap(), shop.dialect());
-        let strange = upper(col("t.note")).eq(lit("A"));
-        let alike = col("t.note").like(lit("a%"));
-        let plan = |scanned: Vec<Expr>, above: Expr| {
-            let source = provider_as_source(Arc::new(table.clone()));
-            LogicalPlanBuilder::scan_with_filters("t", source, None, scanned)
-                .and_then(|scan| scan.filter(above)?.build())
-                .unwrap()
+    #[test]
+    fn a_filter_that_only_the_scan_has_is_named() {
+        let filter = |text: &str, state| PlannedFilter {
+            text: text.to_owned(),
+            state,
         };
-        let states = |plan| -> Vec<FilterState> {
-            let filters = filters(&plan, &table).unwrap();
-            filters.iter().map(|filter| filter.state).collect()
-        };
-        let both = plan(vec![strange.clone(), alike.clone()], alike.clone());
-        assert_eq!(states(both), [FilterState::Local, FilterState::Superset]);
-        let above = plan(vec![alike.clone()], alike.and(strange));
-        assert_eq!(states(above), [FilterState::Local, FilterState::Superset]);
+        use FilterState::{Exact, Local, Superset};
+        let above = vec![filter("a LIKE 'x%'", Local), filter("f(a)", Local)];
+        let scanned = vec![
+            filter("a LIKE 'x%'", Superset),
+            filter("g(a)", Local),
+            filter("a = 1", Exact),
+        ];
+        let expected = [
+            filter("f(a)", Local),
+            filter("a LIKE 'x%'", Superset),
+            filter("g(a)", Local),
+            filter("a = 1", Exact),
+        ];
+        assert_eq!(each_once(above, scanned), expected);
     }
 }
