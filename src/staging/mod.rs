@@ -5,8 +5,10 @@
 
 mod bounds;
 mod collected;
+mod column;
 mod encoding;
 mod exec;
+mod file;
 mod manifest;
 mod node;
 mod partition;

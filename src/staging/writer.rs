@@ -8,7 +8,6 @@ use arrow::datatypes::{Schema, SchemaRef};
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use parquet::arrow::AsyncArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::WriterProperties;
@@ -16,16 +15,14 @@ use parquet::schema::types::ColumnPath;
 
 use super::bounds::Bounds;
 use super::collected::Collected;
+use super::column::{Compressor, LEVEL};
 use super::encoding::without_dictionary;
+use super::file::FileWriter;
 use super::partition::{PartitionKey, split_batch, split_sorted};
 use super::{StageSpec, StagedFile, partition_path};
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::schema::{RowHasher, TableHashes};
-
-/// Rows of a row group at most: a reader holds a row group, so its size bounds the memory of the
-/// proof too.
-const ROW_GROUP_ROWS: usize = 1 << 18;
 
 /// How many files a worker holds open at most; beyond it the one that was written longest ago is
 /// closed.
@@ -49,6 +46,7 @@ pub(super) struct PartitionedWriter {
     open: usize,
     done: Vec<StagedFile>,
     hasher: RowHasher,
+    compressor: Compressor,
     /// Counts writes: a file's number, and when a partition was last written to.
     clock: u64,
     file_schema: SchemaRef,
@@ -67,7 +65,7 @@ struct Partition {
 }
 
 struct OpenFile {
-    writer: AsyncArrowWriter<BufWriter>,
+    writer: FileWriter,
     path: String,
 }
 
@@ -87,11 +85,10 @@ impl PartitionedWriter {
             .iter()
             .map(|&i| spec.schema.field(i).clone().with_metadata(HashMap::new()))
             .collect();
-        let level = ZstdLevel::try_new(1)?;
+        let level = ZstdLevel::try_new(LEVEL)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_created_by(concat!("goe ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_sorting_columns(sorting_columns(&spec, &in_file))
             .build();
         Ok(Self {
@@ -102,6 +99,7 @@ impl PartitionedWriter {
             open: 0,
             done: Vec::new(),
             hasher: RowHasher::default(),
+            compressor: Compressor::new()?,
             clock: 0,
             file_schema: Arc::new(Schema::new(fields)),
             in_file,
@@ -159,10 +157,10 @@ impl PartitionedWriter {
         else {
             return Ok(());
         };
-        if file.writer.memory_size() > budget {
-            file.writer.flush().await?;
+        if file.writer.memory() > budget {
+            file.writer.end_group(&mut self.compressor).await?;
         }
-        let written = written + file.writer.in_progress_size();
+        let written = written + file.writer.group_bytes();
         self.roll(key, written).await
     }
 
@@ -191,7 +189,7 @@ impl PartitionedWriter {
             .and_then(|one| one.file.as_mut())
         {
             Some(file) => {
-                file.writer.flush().await?;
+                file.writer.end_group(&mut self.compressor).await?;
                 Ok(file.writer.bytes_written())
             }
             None => Ok(0),
@@ -221,7 +219,7 @@ impl PartitionedWriter {
             return Ok(0);
         };
         for rows in partition.waiting.take() {
-            file.writer.write(&rows).await?;
+            file.writer.write(&rows, &mut self.compressor).await?;
         }
         Ok(file.writer.bytes_written())
     }
@@ -250,8 +248,8 @@ impl PartitionedWriter {
             .map_err(|error| Error::internal(format!("A staged file has no path: {error}")))?;
         let store: Arc<dyn ObjectStore> = Arc::clone(&self.spec.place.store);
         let sink = BufWriter::with_capacity(store, location, self.spec.place.part_bytes);
-        let properties = Some(self.properties_of(key)?);
-        let writer = AsyncArrowWriter::try_new(sink, Arc::clone(&self.file_schema), properties)?;
+        let properties = self.properties_of(key)?;
+        let writer = FileWriter::new(sink, Arc::clone(&self.file_schema), properties)?;
         Ok(OpenFile { writer, path })
     }
 
@@ -302,7 +300,7 @@ impl PartitionedWriter {
         };
         self.open -= 1;
         fault::point("file.filled")?;
-        file.writer.finish().await?;
+        file.writer.finish(&mut self.compressor).await?;
         fault::point("file.uploaded")?;
         let bytes = file.writer.bytes_written() as u64;
         self.spec.progress.add_bytes(bytes);

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio_postgres::config::{Config, Host};
+use tokio_postgres::config::{Config, Host, SslMode as Driver, SslNegotiation};
 
 use super::shelf::Shelf;
 use super::silence::{Silence, keep_alive};
-use super::tls::{SslMode, Trust};
+use super::tls::{Attempt, SslMode, Trust};
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -83,6 +84,8 @@ pub(super) struct Settings {
     pub(super) session: Vec<(&'static str, String)>,
     /// The sessions that are free.
     pub(super) shelf: Shelf,
+    /// Whether a server said that it has no TLS.
+    no_tls: AtomicBool,
 }
 
 impl Settings {
@@ -158,7 +161,38 @@ impl Settings {
             silence: Silence::parse(values.get("idle_timeout"))?,
             session: session(values)?,
             shelf: Shelf::default(),
+            no_tls: AtomicBool::new(false),
         })
+    }
+
+    /// What to try to reach the server, one after the other.
+    pub(super) fn attempts(&self) -> impl Iterator<Item = Attempt> + use<> {
+        let known = self.trust.mode == SslMode::Prefer && self.no_tls.load(Ordering::Relaxed);
+        let attempts = self.trust.mode.attempts().iter().copied();
+        attempts.filter(move |attempt| !known || *attempt == Attempt::Plain)
+    }
+
+    /// Spares later sessions the question.
+    pub(super) fn remember_no_tls(&self) {
+        self.no_tls.store(true, Ordering::Relaxed);
+    }
+
+    /// What the driver is told for an attempt.
+    ///
+    /// It lets our connector see a connection only where it takes it for TLS without asking the
+    /// server first, and where the host has a name: elsewhere rows come through the driver.
+    pub(super) fn config(&self, attempt: Attempt) -> Config {
+        let mut config = self.config.clone();
+        let hosts = config.get_hosts();
+        let named = !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Tcp(_)));
+        match attempt {
+            Attempt::Tls => config.ssl_mode(Driver::Require),
+            Attempt::Plain if named => config
+                .ssl_mode(Driver::Require)
+                .ssl_negotiation(SslNegotiation::Direct),
+            Attempt::Plain => config.ssl_mode(Driver::Disable),
+        };
+        config
     }
 
     /// Where it goes, for messages: hosts and ports, and never who or with what.

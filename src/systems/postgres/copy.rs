@@ -1,14 +1,14 @@
 //! The binary form of COPY: a head, rows of values with their lengths, an end.
 
+use std::mem;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
-use bytes::{Buf, Bytes, BytesMut};
 
-use super::decode::{Decoder, Fault, decoder};
+use super::decode::{Cell, Decoder, Fault, Refused, decoder};
 use super::dialect::Wire;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::frontend::BatchLimits;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
@@ -16,6 +16,10 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 const HEAD: usize = 19;
 /// What a value needs in a batch even if it is NULL.
 const CELL: usize = 8;
+
+/// Rows whose values are looked up together, before each column takes its own: as many as the fast
+/// memory of a processor holds.
+const BLOCK: usize = 1024;
 
 /// What stopped the reading of a row.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub(super) enum Broken {
         value: String,
         why: &'static str,
     },
+    /// A batch is not what its schema says.
+    Batch(String),
 }
 
 /// Takes the stream's pieces in, of whatever length, and gives batches out.
@@ -38,7 +44,12 @@ pub(super) struct Reader {
     /// Values in a row: one for rows without columns, which have a NULL for a filler.
     fields: usize,
     limits: BatchLimits,
-    pending: Bytes,
+    /// What came; values before `at` are found.
+    pending: Vec<u8>,
+    at: usize,
+    /// Where the values of each column lie, `found` of them.
+    cells: Vec<Vec<Cell>>,
+    found: usize,
     state: State,
     /// Rows and bytes of the batch at hand.
     rows: usize,
@@ -75,7 +86,10 @@ impl Reader {
             fields: wires.len().max(1),
             schema,
             limits,
-            pending: Bytes::new(),
+            pending: Vec::new(),
+            at: 0,
+            cells: vec![vec![Cell::default(); BLOCK]; wires.len()],
+            found: 0,
             state: State::Head,
             rows: 0,
             bytes: 0,
@@ -83,57 +97,83 @@ impl Reader {
         })
     }
 
-    /// Takes the next piece of the stream.
-    pub(super) fn push(&mut self, piece: Bytes) {
-        if self.pending.is_empty() {
-            self.pending = piece;
-            return;
+    /// Takes the next piece of the stream, and gives a buffer back to be used again.
+    pub(super) fn push(&mut self, mut piece: Vec<u8>) -> Vec<u8> {
+        if self.at < self.pending.len() {
+            // Rare: a piece ends with a whole row, if the server sends them so.
+            self.pending.drain(..self.at);
+            self.pending.extend_from_slice(&piece);
+        } else {
+            mem::swap(&mut self.pending, &mut piece);
         }
-        // Rare: the server sends whole rows.
-        let mut joined = BytesMut::with_capacity(self.pending.len() + piece.len());
-        joined.extend_from_slice(&self.pending);
-        joined.extend_from_slice(&piece);
-        self.pending = joined.freeze();
+        self.at = 0;
+        piece
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.pending.get(self.at..).unwrap_or_default()
     }
 
     /// Decodes what is pending, up to a full batch: `true` if the batch at hand is full.
     pub(super) fn fill(&mut self) -> Result<bool, Broken> {
         loop {
-            match self.next()? {
-                Next::More | Next::End => return Ok(false),
-                Next::Row(length) => {
-                    let bytes = length + self.fields * CELL;
-                    let full = self.rows >= self.limits.rows.max(1)
-                        || self.bytes.saturating_add(bytes) > self.limits.bytes;
-                    if full && self.rows > 0 {
-                        return Ok(true);
-                    }
-                    self.row(length)?;
-                    self.rows += 1;
-                    self.bytes += bytes;
-                }
+            let Next::Row(length) = self.next()? else {
+                self.decode()?;
+                return Ok(false);
+            };
+            let bytes = length + self.fields * CELL;
+            let full = self.rows >= self.limits.rows.max(1)
+                || self.bytes.saturating_add(bytes) > self.limits.bytes;
+            if full && self.rows > 0 {
+                self.decode()?;
+                return Ok(true);
+            }
+            self.at += length;
+            self.rows += 1;
+            self.bytes += bytes;
+            self.found += 1;
+            if self.found == BLOCK {
+                self.decode()?;
             }
         }
     }
 
+    /// Lets each column take its values of the rows that were found.
+    fn decode(&mut self) -> Result<(), Broken> {
+        let found = mem::take(&mut self.found);
+        let earlier = self.before + (self.rows - found) as u64;
+        let columns = self.decoders.iter_mut().zip(&self.cells).enumerate();
+        for (column, (decoder, cells)) in columns {
+            decoder
+                .append(&self.pending, &cells[..found])
+                .map_err(|refused| broken(column, earlier, refused))?;
+        }
+        Ok(())
+    }
+
     /// Whether the stream came to its end as it should.
     pub(super) fn ended(&self) -> bool {
-        self.state == State::End && self.pending.is_empty()
+        self.state == State::End && self.rest().is_empty()
     }
 
     /// The batch at hand; `None` if it has no rows.
-    pub(super) fn take(&mut self) -> Result<Option<RecordBatch>> {
+    pub(super) fn take(&mut self) -> Result<Option<RecordBatch>, Broken> {
         if self.rows == 0 {
             return Ok(None);
         }
+        let before = self.before;
         let columns = self
             .decoders
             .iter_mut()
-            .map(|decoder| decoder.finish())
-            .collect();
+            .enumerate()
+            .map(|(column, decoder)| {
+                let finished = decoder.finish();
+                finished.map_err(|refused| broken(column, before, refused))
+            });
+        let columns = columns.collect::<Result<_, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
-            .map_err(|error| Error::internal("A batch does not fit its schema").caused_by(error))?;
+            .map_err(|error| Broken::Batch(error.to_string()))?;
         self.before += self.rows as u64;
         (self.rows, self.bytes) = (0, 0);
         Ok(Some(batch))
@@ -143,33 +183,33 @@ impl Reader {
         if self.state == State::Head && !self.head()? {
             return Ok(Next::More);
         }
-        match (self.state, self.pending.is_empty()) {
+        match (self.state, self.rest().is_empty()) {
             (State::End, true) => return Ok(Next::End),
             (State::End, false) => return Err(Broken::Protocol("bytes after the end")),
             _ => {}
         }
-        let Some(&[high, low]) = self.pending.first_chunk::<2>() else {
+        let Some(&[high, low]) = self.rest().first_chunk::<2>() else {
             return Ok(Next::More);
         };
         match i16::from_be_bytes([high, low]) {
             -1 => {
-                self.pending.advance(2);
+                self.at += 2;
                 self.state = State::End;
                 self.next()
             }
-            fields if usize::try_from(fields) == Ok(self.fields) => self.measure(),
+            fields if usize::try_from(fields) == Ok(self.fields) => self.find(),
             _ => Err(Broken::Protocol("a row of too few or too many values")),
         }
     }
 
     /// Passes the head; `false` if it is not all there.
     fn head(&mut self) -> Result<bool, Broken> {
-        let seen = self.pending.len().min(SIGNATURE.len());
-        if self.pending[..seen] != SIGNATURE[..seen] {
+        let rest = self.rest();
+        let seen = rest.len().min(SIGNATURE.len());
+        if rest[..seen] != SIGNATURE[..seen] {
             return Err(Broken::Protocol("no binary copy"));
         }
-        let Some(&length) = self
-            .pending
+        let Some(&length) = rest
             .get(HEAD - 4..)
             .and_then(|rest| rest.first_chunk::<4>())
         else {
@@ -177,73 +217,53 @@ impl Reader {
         };
         let extension = usize::try_from(i32::from_be_bytes(length))
             .map_err(|_| Broken::Protocol("a head of negative length"))?;
-        if self.pending.len() < HEAD + extension {
+        if rest.len() < HEAD + extension {
             return Ok(false);
         }
-        self.pending.advance(HEAD + extension);
+        self.at += HEAD + extension;
         self.state = State::Rows;
         Ok(true)
     }
 
-    /// The length of the row at the beginning, if it is all there.
-    fn measure(&self) -> Result<Next, Broken> {
-        let mut at = 2_usize;
-        for _ in 0..self.fields {
-            let Some(length) = self.length_at(at) else {
+    /// Finds the values of the row at the beginning, and its length, if it is all there.
+    fn find(&mut self) -> Result<Next, Broken> {
+        let mut at = self.at + 2;
+        for column in 0..self.fields {
+            let head = self.pending.get(at..).and_then(|rest| rest.first_chunk());
+            let Some(length) = head.map(|head| i32::from_be_bytes(*head)) else {
                 return Ok(Next::More);
             };
             at += 4;
-            match length {
-                -1 => {}
-                length => {
-                    at += usize::try_from(length)
-                        .map_err(|_| Broken::Protocol("a value of negative length"))?;
-                }
+            if let Some(cells) = self.cells.get_mut(column) {
+                let at = u32::try_from(at).map_err(|_| Broken::Protocol("too long a row"))?;
+                cells[self.found] = Cell { at, length };
             }
+            at += match length {
+                -1 => 0,
+                length => usize::try_from(length)
+                    .map_err(|_| Broken::Protocol("a value of negative length"))?,
+            };
         }
         Ok(if at <= self.pending.len() {
-            Next::Row(at)
+            Next::Row(at - self.at)
         } else {
             Next::More
         })
     }
-
-    fn length_at(&self, at: usize) -> Option<i32> {
-        let bytes = self.pending.get(at..)?.first_chunk::<4>()?;
-        Some(i32::from_be_bytes(*bytes))
-    }
-
-    /// Decodes the row of `length` bytes, which [`Reader::measure`] has seen to be whole.
-    fn row(&mut self, length: usize) -> Result<(), Broken> {
-        let mut rest = self.pending.get(2..length).ok_or(SHORT)?;
-        for (column, decoder) in self.decoders.iter_mut().enumerate() {
-            let (head, after) = rest.split_first_chunk::<4>().ok_or(SHORT)?;
-            rest = after;
-            let Ok(length) = usize::try_from(i32::from_be_bytes(*head)) else {
-                decoder.append_null();
-                continue;
-            };
-            let (value, after) = rest.split_at_checked(length).ok_or(SHORT)?;
-            rest = after;
-            decoder.append(value).map_err(|fault| match fault {
-                Fault::Protocol(text) => Broken::Protocol(text),
-                Fault::Value(value, why) => {
-                    let row = self.before + self.rows as u64 + 1;
-                    Broken::Value {
-                        column,
-                        row,
-                        value,
-                        why,
-                    }
-                }
-            })?;
-        }
-        self.pending.advance(length);
-        Ok(())
-    }
 }
 
-const SHORT: Broken = Broken::Protocol("a row that ends too early");
+/// A value that a column refused, of the rows after the `earlier` ones.
+fn broken(column: usize, earlier: u64, (position, fault): Refused) -> Broken {
+    match fault {
+        Fault::Protocol(text) => Broken::Protocol(text),
+        Fault::Value(value, why) => Broken::Value {
+            column,
+            row: earlier + position as u64 + 1,
+            value,
+            why,
+        },
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -290,7 +310,7 @@ mod tests {
             let mut reader = reader(limits);
             let mut batches = Vec::new();
             for piece in stream(&rows).chunks(piece) {
-                reader.push(Bytes::copy_from_slice(piece));
+                reader.push(piece.to_vec());
                 while reader.fill().unwrap() {
                     batches.extend(reader.take().unwrap());
                 }
@@ -316,7 +336,7 @@ mod tests {
             let at = at.index(bytes.len());
             bytes.splice(at..(at + noise.len()).min(bytes.len()), noise);
             let mut reader = reader(BatchLimits::default());
-            reader.push(Bytes::from(bytes));
+            reader.push(bytes);
             let _ = reader.fill();
         }
     }
@@ -367,13 +387,13 @@ mod tests {
     /// Takes a stream in pieces; the bytes that are held never outgrow those that came.
     fn swallow(mut reader: Reader, bytes: &[u8], piece: usize) -> Result<(), Broken> {
         for piece in bytes.chunks(piece) {
-            reader.push(Bytes::copy_from_slice(piece));
+            reader.push(piece.to_vec());
             while reader.fill()? {
-                reader.take().unwrap();
+                reader.take()?;
             }
             assert!(reader.pending.len() <= bytes.len());
         }
-        reader.take().unwrap();
+        reader.take()?;
         let _ = reader.ended();
         Ok(())
     }
@@ -409,9 +429,10 @@ mod tests {
         #[test]
         fn each_form_takes_or_refuses_any_value(value in prop::collection::vec(any::<u8>(), 0..40)) {
             let reader = every_form();
+            let length = value.len() as i32;
             for mut decoder in reader.decoders {
-                let _ = decoder.append(&value);
-                decoder.append_null();
+                let _ = decoder.append(&value, &[Cell { at: 0, length }]);
+                let _ = decoder.append(&value, &[Cell { at: 0, length: -1 }]);
                 let _ = decoder.finish();
             }
         }
@@ -449,7 +470,7 @@ mod tests {
             cut(3),
         ] {
             let mut reader = reader(BatchLimits::default());
-            reader.push(Bytes::from(unended.clone()));
+            reader.push(unended.clone());
             assert_eq!(reader.fill(), Ok(false), "{unended:?}");
             assert!(!reader.ended(), "{unended:?}");
         }
@@ -462,7 +483,7 @@ mod tests {
         bytes.extend(2_i16.to_be_bytes());
         bytes.extend((-2_i32).to_be_bytes());
         let mut reader = reader(BatchLimits::default());
-        reader.push(Bytes::from(bytes));
+        reader.push(bytes);
         assert!(matches!(reader.fill(), Err(Broken::Protocol(_))));
     }
 }

@@ -1,19 +1,21 @@
 //! From the bytes of a value on the wire to an Arrow builder: one decoder per column, chosen once.
 
+use std::mem;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, GenericStringBuilder, LargeBinaryBuilder, OffsetSizeTrait,
-    PrimitiveBuilder,
+    ArrayRef, BooleanBuilder, GenericByteArray, NullBufferBuilder, OffsetSizeTrait, PrimitiveArray,
 };
+use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Decimal256Type, Float32Type,
-    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time64MicrosecondType,
-    TimestampMicrosecondType, i256,
+    ArrowNativeType, ArrowPrimitiveType, ByteArrayType, DataType, Date32Type, Decimal128Type,
+    Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    LargeBinaryType, LargeUtf8Type, Time64MicrosecondType, TimestampMicrosecondType, Utf8Type,
+    i256,
 };
 
 use super::dialect::Wire;
-use super::numeric::Numeric;
+use super::numeric::{Numeric, short};
 use crate::error::{Error, Result};
 
 /// Days from 1970-01-01, Arrow's zero, to 2000-01-01, the server's.
@@ -34,50 +36,67 @@ pub(super) enum Fault {
     Value(String, &'static str),
 }
 
-/// Takes the values of one column.
+/// Where a value lies among the bytes that came.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cell {
+    pub(super) at: u32,
+    /// Negative for NULL.
+    pub(super) length: i32,
+}
+
+impl Cell {
+    #[inline]
+    fn of(self, bytes: &[u8]) -> Option<&[u8]> {
+        let length = usize::try_from(self.length).ok()?;
+        let at = self.at as usize;
+        Some(&bytes[at..at + length])
+    }
+}
+
+/// A value that can't be taken, by its position.
+pub(super) type Refused = (usize, Fault);
+
+/// Takes the values of one column, those of many rows at once.
 pub(super) trait Decoder: Send {
-    /// Appends a value.
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Fault>;
+    /// Appends values. The position in an error counts these.
+    fn append(&mut self, bytes: &[u8], cells: &[Cell]) -> Result<(), Refused>;
 
-    /// Appends NULL.
-    fn append_null(&mut self);
-
-    /// The values so far; begins anew.
-    fn finish(&mut self) -> ArrayRef;
+    /// The values so far; begins anew. The position in an error counts all of them.
+    fn finish(&mut self) -> Result<ArrayRef, Refused>;
 }
 
 /// The decoder of a column that comes as `wire` and becomes `data_type`.
 pub(super) fn decoder(wire: Wire, data_type: &DataType, rows: usize) -> Result<Box<dyn Decoder>> {
     Ok(match (wire, data_type) {
-        (Wire::Text, DataType::Utf8) => text::<i32>(rows),
-        (Wire::Text, DataType::LargeUtf8) => text::<i64>(rows),
-        (Wire::Uuid, DataType::Utf8) => Box::new(UuidText(GenericStringBuilder::new())),
+        (Wire::Text, DataType::Utf8) => texts::<Utf8Type>(copy),
+        (Wire::Text, DataType::LargeUtf8) => texts::<LargeUtf8Type>(copy),
+        (Wire::Uuid, DataType::Utf8) => texts::<Utf8Type>(uuid),
+        (Wire::Bytea, DataType::LargeBinary) => texts::<LargeBinaryType>(copy),
         (Wire::Boolean, DataType::Boolean) => {
             Box::new(Booleans(BooleanBuilder::with_capacity(rows)))
         }
         (Wire::SmallInt, DataType::Int16) => {
-            fixed::<Int16Type, 2>(data_type, rows, |b| Ok(i16::from_be_bytes(b)))
+            fixed::<Int16Type, _, 2>(data_type, rows, |b| Ok(i16::from_be_bytes(b)))
         }
         (Wire::Integer, DataType::Int32) => {
-            fixed::<Int32Type, 4>(data_type, rows, |b| Ok(i32::from_be_bytes(b)))
+            fixed::<Int32Type, _, 4>(data_type, rows, |b| Ok(i32::from_be_bytes(b)))
         }
         (Wire::BigInt, DataType::Int64) => {
-            fixed::<Int64Type, 8>(data_type, rows, |b| Ok(i64::from_be_bytes(b)))
+            fixed::<Int64Type, _, 8>(data_type, rows, |b| Ok(i64::from_be_bytes(b)))
         }
         (Wire::Real, DataType::Float32) => {
-            fixed::<Float32Type, 4>(data_type, rows, |b| Ok(f32::from_be_bytes(b)))
+            fixed::<Float32Type, _, 4>(data_type, rows, |b| Ok(f32::from_be_bytes(b)))
         }
         (Wire::Double, DataType::Float64) => {
-            fixed::<Float64Type, 8>(data_type, rows, |b| Ok(f64::from_be_bytes(b)))
+            fixed::<Float64Type, _, 8>(data_type, rows, |b| Ok(f64::from_be_bytes(b)))
         }
-        (Wire::Date, DataType::Date32) => fixed::<Date32Type, 4>(data_type, rows, date),
+        (Wire::Date, DataType::Date32) => fixed::<Date32Type, _, 4>(data_type, rows, date),
         (Wire::Time, DataType::Time64(_)) => {
-            fixed::<Time64MicrosecondType, 8>(data_type, rows, time)
+            fixed::<Time64MicrosecondType, _, 8>(data_type, rows, time)
         }
         (Wire::Timestamp, DataType::Timestamp(_, _)) => {
-            fixed::<TimestampMicrosecondType, 8>(data_type, rows, timestamp)
+            fixed::<TimestampMicrosecondType, _, 8>(data_type, rows, timestamp)
         }
-        (Wire::Bytea, DataType::LargeBinary) => Box::new(Bytes(LargeBinaryBuilder::new())),
         (Wire::Numeric, _) => return numeric(data_type, rows),
         _ => return Err(mismatch(wire, data_type)),
     })
@@ -90,64 +109,137 @@ fn mismatch(wire: Wire, data_type: &DataType) -> Error {
 }
 
 fn numeric(data_type: &DataType, rows: usize) -> Result<Box<dyn Decoder>> {
-    fn integer<T: TryFrom<i128>>(number: &Numeric<'_>) -> Option<T> {
-        number
-            .scaled::<i128>(0)
-            .and_then(|value| T::try_from(value).ok())
-    }
     Ok(match *data_type {
-        DataType::Int8 => numbers::<Int8Type>(data_type, rows, Box::new(integer::<i8>)),
-        DataType::Int16 => numbers::<Int16Type>(data_type, rows, Box::new(integer::<i16>)),
-        DataType::Int32 => numbers::<Int32Type>(data_type, rows, Box::new(integer::<i32>)),
-        DataType::Int64 => numbers::<Int64Type>(data_type, rows, Box::new(integer::<i64>)),
+        DataType::Int8 => integers::<Int8Type>(data_type, rows),
+        DataType::Int16 => integers::<Int16Type>(data_type, rows),
+        DataType::Int32 => integers::<Int32Type>(data_type, rows),
+        DataType::Int64 => integers::<Int64Type>(data_type, rows),
         DataType::Decimal128(precision, scale) => {
             let limit = 10_i128.pow(u32::from(precision.min(38)));
             let fits = move |value: &i128| -limit < *value && *value < limit;
-            let take = move |number: &Numeric<'_>| number.scaled(scale.into()).filter(fits);
-            numbers::<Decimal128Type>(data_type, rows, Box::new(take))
+            numbers::<Decimal128Type, _>(data_type, rows, move |bytes| {
+                let value = match short(bytes, scale.into()) {
+                    Some(value) => Some(value.into()),
+                    None => Numeric::parse(bytes)?.scaled(scale.into()),
+                };
+                Ok(value.filter(fits))
+            })
         }
         DataType::Decimal256(precision, scale) => {
             let limit = i256::from_i128(10)
                 .checked_pow(u32::from(precision))
                 .ok_or_else(|| mismatch(Wire::Numeric, data_type))?;
             let fits = move |value: &i256| limit.wrapping_neg() < *value && *value < limit;
-            let take = move |number: &Numeric<'_>| number.scaled(scale.into()).filter(fits);
-            numbers::<Decimal256Type>(data_type, rows, Box::new(take))
+            numbers::<Decimal256Type, _>(data_type, rows, move |bytes| {
+                Ok(Numeric::parse(bytes)?.scaled(scale.into()).filter(fits))
+            })
         }
         _ => return Err(mismatch(Wire::Numeric, data_type)),
     })
 }
 
-/// Values of a fixed number of bytes.
-struct Fixed<T: ArrowPrimitiveType, const N: usize> {
-    builder: PrimitiveBuilder<T>,
-    read: fn([u8; N]) -> Result<T::Native, Fault>,
+/// Numbers without a fraction, in a type that may be too small for one of them.
+fn integers<T: ArrowPrimitiveType>(data_type: &DataType, rows: usize) -> Box<dyn Decoder>
+where
+    T::Native: TryFrom<i128>,
+{
+    numbers::<T, _>(data_type, rows, |bytes| {
+        let value = match short(bytes, 0) {
+            Some(value) => Some(value.into()),
+            None => Numeric::parse(bytes)?.scaled::<i128>(0),
+        };
+        Ok(value.and_then(|value| value.try_into().ok()))
+    })
 }
 
-fn fixed<T: ArrowPrimitiveType, const N: usize>(
+/// Numbers, where `take` gives none for one that does not fit.
+fn numbers<T: ArrowPrimitiveType, F>(data_type: &DataType, rows: usize, take: F) -> Box<dyn Decoder>
+where
+    F: Fn(&[u8]) -> Result<Option<T::Native>, Fault> + Send + 'static,
+{
+    primitive::<T, _>(data_type, rows, move |bytes| match take(bytes)? {
+        Some(value) => Ok(value),
+        None => {
+            let number = Numeric::parse(bytes)?;
+            Err(Fault::Value(
+                number.to_string(),
+                "which the decimal can't hold",
+            ))
+        }
+    })
+}
+
+/// Values of a fixed number of bytes.
+fn fixed<T: ArrowPrimitiveType, F, const N: usize>(
     data_type: &DataType,
     rows: usize,
-    read: fn([u8; N]) -> Result<T::Native, Fault>,
-) -> Box<dyn Decoder> {
-    let builder = PrimitiveBuilder::with_capacity(rows).with_data_type(data_type.clone());
-    Box::new(Fixed::<T, N> { builder, read })
+    read: F,
+) -> Box<dyn Decoder>
+where
+    F: Fn([u8; N]) -> Result<T::Native, Fault> + Send + 'static,
+{
+    primitive::<T, _>(data_type, rows, move |bytes| match bytes.try_into() {
+        Ok(bytes) => read(bytes),
+        Err(_) => Err(Fault::Protocol("a value of a wrong length")),
+    })
 }
 
-impl<T: ArrowPrimitiveType, const N: usize> Decoder for Fixed<T, N> {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let bytes = bytes
-            .try_into()
-            .map_err(|_| Fault::Protocol("a value of a wrong length"))?;
-        self.builder.append_value((self.read)(bytes)?);
+/// Values of a fixed size in memory, each read by itself.
+struct Primitive<T: ArrowPrimitiveType, F> {
+    data_type: DataType,
+    /// How many values a batch may have.
+    rows: usize,
+    values: Vec<T::Native>,
+    nulls: NullBufferBuilder,
+    read: F,
+}
+
+fn primitive<T: ArrowPrimitiveType, F>(
+    data_type: &DataType,
+    rows: usize,
+    read: F,
+) -> Box<dyn Decoder>
+where
+    F: Fn(&[u8]) -> Result<T::Native, Fault> + Send + 'static,
+{
+    Box::new(Primitive::<T, F> {
+        data_type: data_type.clone(),
+        rows,
+        values: Vec::new(),
+        nulls: NullBufferBuilder::new(rows),
+        read,
+    })
+}
+
+impl<T: ArrowPrimitiveType, F> Decoder for Primitive<T, F>
+where
+    F: Fn(&[u8]) -> Result<T::Native, Fault> + Send,
+{
+    fn append(&mut self, bytes: &[u8], cells: &[Cell]) -> Result<(), Refused> {
+        if self.values.is_empty() {
+            self.values.reserve_exact(self.rows);
+        }
+        for (position, cell) in cells.iter().enumerate() {
+            let value = match cell.of(bytes) {
+                Some(value) => {
+                    let value = (self.read)(value).map_err(|fault| (position, fault))?;
+                    self.nulls.append_non_null();
+                    value
+                }
+                None => {
+                    self.nulls.append_null();
+                    T::Native::default()
+                }
+            };
+            self.values.push(value);
+        }
         Ok(())
     }
 
-    fn append_null(&mut self) {
-        self.builder.append_null();
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.builder.finish())
+    fn finish(&mut self) -> Result<ArrayRef, Refused> {
+        let values = mem::take(&mut self.values);
+        let array = PrimitiveArray::<T>::new(values.into(), self.nulls.finish());
+        Ok(Arc::new(array.with_data_type(self.data_type.clone())))
     }
 }
 
@@ -219,127 +311,111 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// How a number becomes a column's value; `None` when it does not fit.
-type Take<T> = Box<dyn Fn(&Numeric<'_>) -> Option<T> + Send>;
-
-struct Numbers<T: ArrowPrimitiveType> {
-    builder: PrimitiveBuilder<T>,
-    take: Take<T::Native>,
-}
-
-fn numbers<T: ArrowPrimitiveType>(
-    data_type: &DataType,
-    rows: usize,
-    take: Take<T::Native>,
-) -> Box<dyn Decoder> {
-    let builder = PrimitiveBuilder::with_capacity(rows).with_data_type(data_type.clone());
-    Box::new(Numbers::<T> { builder, take })
-}
-
-impl<T: ArrowPrimitiveType> Decoder for Numbers<T> {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let number = Numeric::parse(bytes)?;
-        let value = (self.take)(&number)
-            .ok_or_else(|| Fault::Value(number.to_string(), "which the decimal can't hold"))?;
-        self.builder.append_value(value);
-        Ok(())
-    }
-
-    fn append_null(&mut self) {
-        self.builder.append_null();
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.builder.finish())
-    }
-}
-
 struct Booleans(BooleanBuilder);
 
 impl Decoder for Booleans {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        match bytes {
-            [byte @ (0 | 1)] => self.0.append_value(*byte == 1),
-            _ => return Err(Fault::Protocol("a boolean that is neither true nor false")),
-        }
-        Ok(())
-    }
-
-    fn append_null(&mut self) {
-        self.0.append_null();
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
-    }
-}
-
-struct Bytes(LargeBinaryBuilder);
-
-impl Decoder for Bytes {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.0.append_value(bytes);
-        Ok(())
-    }
-
-    fn append_null(&mut self) {
-        self.0.append_null();
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
-    }
-}
-
-struct Text<O: OffsetSizeTrait>(GenericStringBuilder<O>);
-
-fn text<O: OffsetSizeTrait>(rows: usize) -> Box<dyn Decoder> {
-    Box::new(Text::<O>(GenericStringBuilder::with_capacity(rows, 0)))
-}
-
-impl<O: OffsetSizeTrait> Decoder for Text<O> {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => self.0.append_value(text),
-            Err(_) => {
-                let shown = String::from_utf8_lossy(bytes).into_owned();
-                return Err(Fault::Value(shown, "which is no UTF-8"));
+    fn append(&mut self, bytes: &[u8], cells: &[Cell]) -> Result<(), Refused> {
+        for (position, cell) in cells.iter().enumerate() {
+            match cell.of(bytes) {
+                None => self.0.append_null(),
+                Some([byte @ (0 | 1)]) => self.0.append_value(*byte == 1),
+                Some(_) => {
+                    let fault = Fault::Protocol("a boolean that is neither true nor false");
+                    return Err((position, fault));
+                }
             }
         }
         Ok(())
     }
 
-    fn append_null(&mut self) {
-        self.0.append_null();
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
+    fn finish(&mut self) -> Result<ArrayRef, Refused> {
+        Ok(Arc::new(self.0.finish()))
     }
 }
 
-struct UuidText(GenericStringBuilder<i32>);
+/// Texts or bytes, which lie one after the other. Whether they are UTF-8 is looked at when a batch
+/// is whole, since a look at many at once costs a fraction of one at each.
+struct Texts<T: ByteArrayType> {
+    values: Vec<u8>,
+    offsets: Vec<T::Offset>,
+    nulls: NullBufferBuilder,
+    write: Write,
+}
 
-impl Decoder for UuidText {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let bytes = bytes
-            .try_into()
-            .map_err(|_| Fault::Protocol("a UUID of a wrong length"))?;
-        let mut text = uuid::Uuid::encode_buffer();
-        self.0.append_value(
-            uuid::Uuid::from_bytes(bytes)
-                .hyphenated()
-                .encode_lower(&mut text),
-        );
+/// Appends the text of a value.
+type Write = fn(&[u8], &mut Vec<u8>) -> Result<(), Fault>;
+
+fn texts<T: ByteArrayType>(write: Write) -> Box<dyn Decoder> {
+    Box::new(Texts::<T> {
+        values: Vec::new(),
+        offsets: vec![T::Offset::default()],
+        nulls: NullBufferBuilder::new(0),
+        write,
+    })
+}
+
+#[inline]
+fn copy(value: &[u8], text: &mut Vec<u8>) -> Result<(), Fault> {
+    text.extend_from_slice(value);
+    Ok(())
+}
+
+fn uuid(value: &[u8], text: &mut Vec<u8>) -> Result<(), Fault> {
+    let bytes = value
+        .try_into()
+        .map_err(|_| Fault::Protocol("a UUID of a wrong length"))?;
+    let mut buffer = uuid::Uuid::encode_buffer();
+    let uuid = uuid::Uuid::from_bytes(bytes).hyphenated();
+    text.extend_from_slice(uuid.encode_lower(&mut buffer).as_bytes());
+    Ok(())
+}
+
+impl<T: ByteArrayType> Decoder for Texts<T> {
+    fn append(&mut self, bytes: &[u8], cells: &[Cell]) -> Result<(), Refused> {
+        self.offsets.reserve(cells.len());
+        for (position, cell) in cells.iter().enumerate() {
+            if let Some(value) = cell.of(bytes) {
+                (self.write)(value, &mut self.values).map_err(|fault| (position, fault))?;
+            }
+            let Some(end) = T::Offset::from_usize(self.values.len()) else {
+                return Err((position, Fault::Protocol("too long a text")));
+            };
+            self.offsets.push(end);
+            self.nulls.append(cell.length >= 0);
+        }
         Ok(())
     }
 
-    fn append_null(&mut self) {
-        self.0.append_null();
+    fn finish(&mut self) -> Result<ArrayRef, Refused> {
+        // The next batch will be about as large as this one.
+        let values = Vec::with_capacity(self.values.len() + self.values.len() / 8);
+        let values = mem::replace(&mut self.values, values);
+        let mut offsets = Vec::with_capacity(self.offsets.len());
+        offsets.push(T::Offset::default());
+        let offsets = mem::replace(&mut self.offsets, offsets);
+        let values = Buffer::from_vec(values);
+        let offsets = OffsetBuffer::new(offsets.into());
+        let nulls = self.nulls.finish();
+        match GenericByteArray::<T>::try_new(offsets.clone(), values.clone(), nulls) {
+            Ok(array) => Ok(Arc::new(array)),
+            Err(_) => Err(no_text(&offsets, &values)),
+        }
     }
+}
 
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
+/// The first value that is no text.
+fn no_text<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, values: &[u8]) -> Refused {
+    let value = |pair: &[O]| &values[pair[0].as_usize()..pair[1].as_usize()];
+    let texts = offsets.windows(2).map(value);
+    let mut wrong = texts
+        .enumerate()
+        .filter(|(_, value)| std::str::from_utf8(value).is_err());
+    match wrong.next() {
+        Some((position, value)) => {
+            let shown = String::from_utf8_lossy(value).into_owned();
+            (position, Fault::Value(shown, "which is no UTF-8"))
+        }
+        None => (0, Fault::Protocol("texts that overlap")),
     }
 }
 
@@ -373,15 +449,52 @@ mod tests {
     #[test]
     fn a_uuid_becomes_its_text() {
         let mut decoder = decoder(Wire::Uuid, &DataType::Utf8, 1).unwrap();
-        decoder.append(&[0xAB; 16]).unwrap();
-        let array = decoder.finish();
+        let cell = Cell { at: 0, length: 16 };
+        decoder.append(&[0xAB; 16], &[cell]).unwrap();
+        let array = decoder.finish().unwrap();
         assert_eq!(
             array.as_string::<i32>().value(0),
             "abababab-abab-abab-abab-abababababab"
         );
     }
 
+    /// Cells of values that lie one after the other.
+    fn laid(values: &[Option<Vec<u8>>]) -> (Vec<u8>, Vec<Cell>) {
+        let (mut bytes, mut cells) = (Vec::new(), Vec::new());
+        for value in values {
+            let length = value.as_ref().map_or(-1, |value| value.len() as i32);
+            let at = bytes.len() as u32;
+            cells.push(Cell { at, length });
+            bytes.extend(value.iter().flatten());
+        }
+        (bytes, cells)
+    }
+
     proptest! {
+        #[test]
+        fn the_first_value_that_is_no_text_is_named(
+            values in prop::collection::vec(prop::option::of(prop_oneof![
+                3 => ".{0,5}".prop_map(String::into_bytes),
+                1 => prop::collection::vec(prop::sample::select(vec![b'a', 0xC3, 0xA4, 0xE2]), 0..3),
+            ]), 0..12),
+        ) {
+            let (bytes, cells) = laid(&values);
+            let mut decoder = decoder(Wire::Text, &DataType::Utf8, 1).unwrap();
+            decoder.append(&bytes, &cells).unwrap();
+            let texts: Vec<_> = values.iter().map(|value| value.as_deref().map(std::str::from_utf8)).collect();
+            let wrong = texts.iter().position(|text| matches!(text, Some(Err(_))));
+            match decoder.finish() {
+                Ok(array) => {
+                    prop_assert_eq!(wrong, None);
+                    let read: Vec<_> = array.as_string::<i32>().iter().collect();
+                    let texts: Vec<_> = texts.into_iter().map(|text| text.map(Result::unwrap)).collect();
+                    prop_assert_eq!(read, texts);
+                }
+                Err((position, _)) => prop_assert_eq!(Some(position), wrong),
+            }
+            prop_assert_eq!(decoder.finish().unwrap().len(), 0);
+        }
+
         #[test]
         fn a_day_has_its_name(days in -3_000_000_i32..3_000_000) {
             let first = chrono::NaiveDate::from_ymd_opt(2000, 1, 1).unwrap();
@@ -405,8 +518,12 @@ mod tests {
                 (Wire::Numeric, DataType::Decimal256(76, 10)),
             ] {
                 let mut decoder = decoder(wire, &data_type, 1).unwrap();
-                let appended = decoder.append(&bytes).is_ok();
-                prop_assert_eq!(decoder.finish().len(), usize::from(appended));
+                let length = bytes.len() as i32;
+                let appended = decoder.append(&bytes, &[Cell { at: 0, length }]).is_ok();
+                match decoder.finish() {
+                    Ok(array) => prop_assert!(!appended || array.len() == 1),
+                    Err(refused) => prop_assert!(std::str::from_utf8(&bytes).is_err(), "{:?}", refused),
+                }
             }
         }
     }

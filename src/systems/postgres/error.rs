@@ -47,8 +47,16 @@ pub(super) fn too_slow(settings: &Settings) -> Error {
 /// What helps where the server can't be reached at all.
 const UNREACHED: &str = "check host and port, and that the server listens there (listen_addresses)";
 
+/// Whether a server that was asked for TLS has none.
+pub(super) fn lacks_tls(error: &tokio_postgres::Error) -> bool {
+    whole_text(error).contains(NO_TLS)
+}
+
+/// The driver's own words.
+const NO_TLS: &str = "does not support TLS";
+
 fn connect_hint(text: &str) -> &'static str {
-    if text.contains("does not support TLS") {
+    if text.contains(NO_TLS) {
         "the server has no TLS: turn it on there, or use sslmode=disable on a trusted network"
     } else if text.contains("certificate") || text.contains("Certificate") {
         "name the server's root certificate in sslrootcert, and its host as the certificate does"

@@ -18,6 +18,7 @@ mod session;
 mod shelf;
 mod silence;
 mod splits;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -10,6 +10,55 @@ const BASE: u16 = 10_000;
 /// Decimal digits of one digit of the base.
 const WIDTH: i32 = 4;
 
+/// The powers of ten that 64 bits hold.
+const TENS: [u64; 20] = {
+    let mut tens = [1; 20];
+    let mut power = 1;
+    while power < tens.len() {
+        tens[power] = tens[power - 1] * 10;
+        power += 1;
+    }
+    tens
+};
+
+/// A number times ten to `scale`, as [`Numeric::scaled`] gives it, if it is short as most are: four
+/// digits of the base at most. `None` leaves it to [`Numeric`], and does not say that it is wrong.
+#[inline]
+pub(super) fn short(bytes: &[u8], scale: i32) -> Option<i64> {
+    let (&[n, count, a, b, sign, low, _, _], digits) = bytes.split_first_chunk::<8>()?;
+    let negative = match (sign, low) {
+        (0, 0) => false,
+        (0x40, 0) => true,
+        _ => return None,
+    };
+    if n > 0 || count > 4 || digits.len() != 2 * usize::from(count) {
+        return None;
+    }
+    let mut value = 0;
+    for pair in digits.chunks_exact(2) {
+        let digit = u16::from_be_bytes([pair[0], pair[1]]);
+        if digit >= BASE {
+            return None;
+        }
+        value = value * u64::from(BASE) + u64::from(digit);
+    }
+    let weight = i32::from(i16::from_be_bytes([a, b]));
+    let last = WIDTH * (weight + 1 - i32::from(count)) + scale;
+    // Dividing by a constant is a multiplication.
+    let (value, rest) = match last {
+        0.. => (
+            value.checked_mul(*TENS.get(last.unsigned_abs() as usize)?)?,
+            0,
+        ),
+        -1 => (value / 10, value % 10),
+        -2 => (value / 100, value % 100),
+        -3 => (value / 1000, value % 1000),
+        _ => return None,
+    };
+    let value = i64::try_from(value).ok().filter(|_| rest == 0)?;
+    Some(if negative { -value } else { value })
+}
+
 /// A number as it comes over the wire, checked and not copied.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Numeric<'a> {
@@ -273,7 +322,28 @@ mod tests {
         }
 
         #[test]
+        fn a_short_number_is_the_same(
+            digits in prop::collection::vec(prop_oneof![0..u16::MAX, 0..BASE, Just(0)], 0..6), weight in -4..5_i16,
+            sign in prop::sample::select(vec![0, 0x4000, 0xC000_u16]), scale in -9..20,
+        ) {
+            let head = [digits.len() as u16, weight as u16, sign, 0];
+            let bytes: Vec<u8> = head.into_iter().chain(digits).flat_map(u16::to_be_bytes).collect();
+            if let Some(value) = short(&bytes, scale) {
+                let number = Numeric::parse(&bytes).unwrap();
+                prop_assert_eq!(number.scaled::<i128>(scale), Some(value.into()));
+            }
+        }
+
+        #[test]
+        fn money_is_short(cents in -9_999_999_999_999_i64..9_999_999_999_999) {
+            let sign = if cents < 0 { "-" } else { "" };
+            let text = format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100);
+            prop_assert_eq!(short(&wire(&text), 2), Some(cents));
+        }
+
+        #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60), scale in -80..80) {
+            let _ = short(&bytes, scale);
             if let Ok(number) = Numeric::parse(&bytes) {
                 let _ = number.scaled::<i128>(scale);
                 let _ = number.scaled::<i256>(scale);

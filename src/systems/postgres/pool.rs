@@ -11,6 +11,7 @@ use super::error::failed;
 use super::session::Session;
 use super::shelf::end_and_keep;
 use super::silence::{Silence, within};
+use super::tap::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::systems::stopping::AtWork;
@@ -126,7 +127,8 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    pub(super) async fn copy(&self, sql: &str) -> Result<CopyOutStream> {
+    /// Begins a COPY: the rows of it, and the rest of what the server says.
+    pub(super) async fn copy(&self, sql: &str) -> Result<(Rows, CopyOutStream)> {
         let Some(session) = &self.session else {
             return Err(Error::internal("A reader has no session"));
         };
@@ -134,13 +136,10 @@ impl Lease {
         let sql = format!("COPY ({sql}) TO STDOUT (FORMAT binary)");
         // It answers before it looks for the first row.
         let doing = &self.pool.doing;
-        within(
-            session.silence.brief(),
-            doing,
-            session.client.copy_out(&sql),
-        )
-        .await?
-        .map_err(|error| failed(doing, error))
+        let rows = session.tap.open();
+        let begun = session.client.copy_out(&sql);
+        let stream = within(session.silence.brief(), doing, begun).await?;
+        Ok((rows, stream.map_err(|error| failed(doing, error))?))
     }
 }
 

@@ -1,12 +1,14 @@
 //! Snapshots: one exported state, as many sessions in it as readers, and the rows that they copy.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use tokio_postgres::CopyOutStream;
 
 use super::catalog::Relation;
@@ -18,6 +20,7 @@ use super::pool::{BEGIN, Lease, Pool, SAVE};
 use super::session::Session;
 use super::shelf::Kept;
 use super::silence::within;
+use super::tap::Rows;
 use super::wrong_value::WrongValue;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{
@@ -157,9 +160,11 @@ impl Snapshot for TableSnapshot {
         let reader = Reader::new(Arc::clone(&schema), &self.wires(request), request.batch)?;
         let sql = select_sql(&Postgres, &self.table, split, request);
         let lease = Pool::lease(&self.pool).await?;
-        let copy = lease.copy(&sql).await?;
+        let (rows, copy) = lease.copy(&sql).await?;
         let reading = Reading {
-            copy: Box::pin(copy),
+            rows,
+            copy: Some(Box::pin(copy)),
+            used: Vec::new(),
             reader,
             lease,
             table: Arc::clone(&self.table),
@@ -185,7 +190,12 @@ impl Snapshot for TableSnapshot {
 
 /// One COPY on its way.
 struct Reading {
-    copy: Pin<Box<CopyOutStream>>,
+    /// Before the lease, so that the next reader of the session finds its tap free.
+    rows: Rows,
+    /// What the server says beside rows, until the end.
+    copy: Option<Pin<Box<CopyOutStream>>>,
+    /// A buffer to be filled again.
+    used: Vec<u8>,
     reader: Reader,
     lease: Lease,
     table: Arc<SourceTable>,
@@ -197,36 +207,67 @@ impl Reading {
     async fn next(&mut self) -> Result<Option<arrow::array::RecordBatch>> {
         loop {
             match self.reader.fill() {
-                Ok(true) => return self.reader.take(),
+                Ok(true) => return self.take().await,
                 Ok(false) => {}
                 Err(broken) => return Err(self.describe(broken).await),
             }
             if self.lease.done {
                 return self.last().await;
             }
-            // A clock is set only to wait: a message is a row, and most are here already.
-            let next = match self.copy.next().now_or_never() {
+            // A clock is set only to wait: much is here already.
+            let next = match self.piece().now_or_never() {
                 Some(next) => next,
                 None => {
-                    let limit = self.lease.pool.silence().reading(self.split.as_ref());
-                    within(limit, &self.lease.pool.doing, self.copy.next()).await?
+                    let pool = Arc::clone(&self.lease.pool);
+                    let limit = pool.silence().reading(self.split.as_ref());
+                    within(limit, &pool.doing, self.piece()).await?
                 }
             };
             match next {
-                Some(Ok(piece)) => self.reader.push(piece),
+                Some(Ok(piece)) => self.used = self.reader.push(piece),
                 Some(Err(error)) => return Err(failed(&self.lease.pool.doing, error)),
                 None => self.lease.done = true,
             }
         }
     }
 
+    /// The next piece of the copy; `None` at its end.
+    async fn piece(&mut self) -> Option<Result<Vec<u8>, tokio_postgres::Error>> {
+        poll_fn(|cx| {
+            if let Poll::Ready(piece) = self.rows.poll(cx, &mut self.used) {
+                return Poll::Ready(Some(Ok(piece)));
+            }
+            let Some(copy) = &mut self.copy else {
+                return Poll::Ready(None);
+            };
+            // Rows come this way, too, where there is no tap.
+            if let Some(piece) = ready!(copy.as_mut().poll_next(cx)) {
+                return Poll::Ready(Some(piece.map(|piece| piece.to_vec())));
+            }
+            // The last rows were laid aside before the end was told.
+            self.copy = None;
+            match self.rows.poll(cx, &mut self.used) {
+                Poll::Ready(piece) => Poll::Ready(Some(Ok(piece))),
+                Poll::Pending => Poll::Ready(None),
+            }
+        })
+        .await
+    }
+
     async fn last(&mut self) -> Result<Option<arrow::array::RecordBatch>> {
         if self.reader.ended() {
-            return self.reader.take();
+            return self.take().await;
         }
         Err(self
             .describe(Broken::Protocol("an end in the middle"))
             .await)
+    }
+
+    async fn take(&mut self) -> Result<Option<arrow::array::RecordBatch>> {
+        match self.reader.take() {
+            Ok(batch) => Ok(batch),
+            Err(broken) => Err(self.describe(broken).await),
+        }
     }
 
     /// Names what a person needs to find the value.
@@ -237,6 +278,9 @@ impl Reading {
                 format!("{}: the server sent {what}", self.lease.pool.doing),
             )
             .hint("is there a proxy between that does not speak PostgreSQL's own protocol?"),
+            Broken::Batch(text) => {
+                Error::internal(format!("A batch does not fit its schema: {text}"))
+            }
             Broken::Value {
                 column,
                 row,

@@ -8,8 +8,10 @@ use tokio_postgres::{CancelToken, Client, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connect::Settings;
-use super::error::{failed, not_connected, too_slow};
+use super::error::{failed, lacks_tls, not_connected, too_slow};
 use super::silence::{Silence, within};
+use super::tap::{Connector, Tap};
+use super::tls::{Attempt, SslMode};
 use crate::error::{Error, Result};
 use crate::fault;
 
@@ -22,8 +24,10 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(4);
 pub(super) struct Session {
     pub(super) client: Client,
     pub(super) silence: Silence,
+    /// Where the rows of its COPY come out.
+    pub(super) tap: Tap,
     cancel: CancelToken,
-    tls: MakeRustlsConnect,
+    connector: Connector,
 }
 
 impl std::fmt::Debug for Session {
@@ -51,20 +55,11 @@ impl Session {
     pub(super) async fn connect(settings: &Settings) -> Result<Self> {
         let tls = settings.trust.connector()?;
         let mut first = None;
-        for attempt in settings.trust.mode.attempts() {
-            let mut config = settings.config.clone();
-            config.ssl_mode(*attempt);
-            match config.connect(tls.clone()).await {
-                Ok((client, connection)) => {
-                    // Its errors come out of the client's calls, too.
-                    tokio::spawn(async move { drop(connection.await) });
-                    let cancel = client.cancel_token();
-                    return Ok(Self {
-                        client,
-                        silence: settings.silence,
-                        cancel,
-                        tls,
-                    });
+        for attempt in settings.attempts() {
+            match Self::attempt(settings, attempt, &tls).await {
+                Ok(session) => return Ok(session),
+                Err(error) if settings.trust.mode == SslMode::Prefer && lacks_tls(&error) => {
+                    settings.remember_no_tls();
                 }
                 Err(error) => {
                     let error = not_connected(settings, error);
@@ -77,6 +72,31 @@ impl Session {
             }
         }
         Err(first.unwrap_or_else(|| too_slow(settings)))
+    }
+
+    async fn attempt(
+        settings: &Settings,
+        attempt: Attempt,
+        tls: &MakeRustlsConnect,
+    ) -> Result<Self, tokio_postgres::Error> {
+        let tap = Tap::default();
+        let connector = Connector {
+            tls: (attempt == Attempt::Tls).then(|| tls.clone()),
+            tap: tap.clone(),
+            awaits_end: false,
+        };
+        let config = settings.config(attempt);
+        let (client, connection) = config.connect(connector.clone()).await?;
+        // Its errors come out of the client's calls, too.
+        tokio::spawn(async move { drop(connection.await) });
+        let cancel = client.cancel_token();
+        Ok(Self {
+            client,
+            silence: settings.silence,
+            tap,
+            cancel,
+            connector,
+        })
     }
 
     async fn set_up(&self, settings: &Settings) -> Result<()> {
@@ -119,7 +139,12 @@ impl Session {
 
     /// Stops what the session does now. Best effort: the server may be done already.
     pub(super) async fn cancel(&self) {
-        let cancelled = self.cancel.cancel_query(self.tls.clone());
+        let connector = Connector {
+            tap: Tap::default(),
+            awaits_end: true,
+            ..self.connector.clone()
+        };
+        let cancelled = self.cancel.cancel_query(connector);
         // A server that does not answer will notice that we are gone.
         let _ = timeout(CANCEL_TIMEOUT, cancelled).await;
     }

@@ -14,7 +14,6 @@ use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
-use tokio_postgres::config::SslMode as Attempt;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -58,14 +57,23 @@ impl FromStr for SslMode {
     }
 }
 
+/// A way to reach a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// Without TLS.
+    Plain,
+    /// With TLS.
+    Tls,
+}
+
 impl SslMode {
     /// What to try, one after the other.
     pub(super) fn attempts(self) -> &'static [Attempt] {
         match self {
-            Self::Disable => &[Attempt::Disable],
-            Self::Allow => &[Attempt::Disable, Attempt::Require],
-            Self::Prefer => &[Attempt::Prefer, Attempt::Disable],
-            Self::Require | Self::VerifyCa | Self::VerifyFull => &[Attempt::Require],
+            Self::Disable => &[Attempt::Plain],
+            Self::Allow => &[Attempt::Plain, Attempt::Tls],
+            Self::Prefer => &[Attempt::Tls, Attempt::Plain],
+            Self::Require | Self::VerifyCa | Self::VerifyFull => &[Attempt::Tls],
         }
     }
 }

@@ -1,0 +1,179 @@
+//! A Parquet file on its way to a store: a row group in memory, the earlier ones sent.
+
+use std::mem;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use object_store::buffered::BufWriter;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use tokio::io::AsyncWriteExt;
+
+use super::column::{ColumnEncoder, Compressor};
+use crate::error::{Error, Result};
+
+/// Rows of a row group at most: a reader holds a row group, so its size bounds the memory of the
+/// proof too.
+const ROW_GROUP_ROWS: usize = 1 << 18;
+
+/// A file that is being written.
+pub(super) struct FileWriter {
+    schema: SchemaRef,
+    properties: WriterProperties,
+    sink: BufWriter,
+    file: SerializedFileWriter<Vec<u8>>,
+    library: ArrowRowGroupWriterFactory,
+    /// The row group at hand: its columns, none before its first row, and how many rows it has.
+    columns: Vec<Column>,
+    rows: usize,
+    groups: usize,
+}
+
+/// A column of the row group at hand.
+enum Column {
+    Ours(Box<ColumnEncoder>),
+    /// One whose type we have no encoder for.
+    Library(ArrowColumnWriter),
+}
+
+impl FileWriter {
+    pub(super) fn new(
+        sink: BufWriter,
+        schema: SchemaRef,
+        properties: WriterProperties,
+    ) -> Result<Self> {
+        // The library's writer is made for what it knows of the schema, and writes no row.
+        let writer =
+            ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties.clone()))?;
+        let (file, library) = writer.into_serialized_writer()?;
+        Ok(Self {
+            schema,
+            properties,
+            sink,
+            file,
+            library,
+            columns: Vec::new(),
+            rows: 0,
+            groups: 0,
+        })
+    }
+
+    /// Takes rows in; sends what row groups they complete.
+    pub(super) async fn write(
+        &mut self,
+        batch: &RecordBatch,
+        compressor: &mut Compressor,
+    ) -> Result<()> {
+        let mut at = 0;
+        while at < batch.num_rows() {
+            let rows = (batch.num_rows() - at).min(ROW_GROUP_ROWS - self.rows);
+            self.encode(&batch.slice(at, rows), compressor)?;
+            at += rows;
+            if self.rows == ROW_GROUP_ROWS {
+                self.end_group(compressor).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode(&mut self, batch: &RecordBatch, compressor: &mut Compressor) -> Result<()> {
+        if self.columns.is_empty() {
+            self.columns = self.open_columns()?;
+        }
+        let fields = self.schema.fields();
+        for ((column, array), field) in self.columns.iter_mut().zip(batch.columns()).zip(fields) {
+            match column {
+                Column::Ours(encoder) => encoder.write(array, compressor)?,
+                Column::Library(writer) => {
+                    for leaf in compute_leaves(field, array)? {
+                        writer.write(&leaf)?;
+                    }
+                }
+            }
+        }
+        self.rows += batch.num_rows();
+        Ok(())
+    }
+
+    fn open_columns(&self) -> Result<Vec<Column>> {
+        let library = self.library.create_column_writers(self.groups)?;
+        let known = self.file.schema_descr();
+        if library.len() != self.schema.fields().len() || known.num_columns() != library.len() {
+            return Err(Error::internal("A column to stage has columns of its own"));
+        }
+        let columns = library.into_iter().enumerate().map(|(i, writer)| {
+            let column = known.column(i);
+            let dictionary = self.properties.dictionary_enabled(column.path());
+            let data_type = self.schema.field(i).data_type();
+            match ColumnEncoder::new(&column, data_type, dictionary) {
+                Some(encoder) => Column::Ours(Box::new(encoder)),
+                None => Column::Library(writer),
+            }
+        });
+        Ok(columns.collect())
+    }
+
+    /// Ends the row group at hand, if it has rows, and sends it.
+    pub(super) async fn end_group(&mut self, compressor: &mut Compressor) -> Result<()> {
+        if self.rows == 0 {
+            return Ok(());
+        }
+        let mut group = self.file.next_row_group()?;
+        for column in mem::take(&mut self.columns) {
+            match column {
+                Column::Ours(encoder) => {
+                    let (chunk, close) = encoder.finish(compressor)?;
+                    group.append_column(&chunk, close)?;
+                }
+                Column::Library(writer) => writer.close()?.append_to_row_group(&mut group)?,
+            }
+        }
+        group.close()?;
+        self.rows = 0;
+        self.groups += 1;
+        self.send().await
+    }
+
+    /// Sends what is encoded.
+    async fn send(&mut self) -> Result<()> {
+        self.file.flush()?;
+        let encoded = mem::take(self.file.inner_mut());
+        Ok(self.sink.put(Bytes::from(encoded)).await?)
+    }
+
+    /// Ends the file: it is in the store then.
+    pub(super) async fn finish(&mut self, compressor: &mut Compressor) -> Result<()> {
+        self.end_group(compressor).await?;
+        self.file.finish()?;
+        self.send().await?;
+        self.sink.shutdown().await?;
+        Ok(())
+    }
+
+    /// Bytes of the file so far, those of the row group at hand left out.
+    pub(super) fn bytes_written(&self) -> usize {
+        self.file.bytes_written()
+    }
+
+    /// Bytes that the row group at hand will have; an estimate.
+    pub(super) fn group_bytes(&self) -> usize {
+        let columns = self.columns.iter().map(|column| match column {
+            Column::Ours(encoder) => encoder.encoded_bytes(),
+            Column::Library(writer) => writer.get_estimated_total_bytes(),
+        });
+        columns.sum()
+    }
+
+    /// Bytes of memory that the row group at hand holds; an estimate.
+    pub(super) fn memory(&self) -> usize {
+        let columns = self.columns.iter().map(|column| match column {
+            Column::Ours(encoder) => encoder.memory(),
+            Column::Library(writer) => writer.memory_size(),
+        });
+        columns.sum()
+    }
+}
