@@ -218,7 +218,22 @@ fn hash_bytes(bytes: &[u8]) -> u64 {
 
 #[inline]
 fn hash_i64(value: i64) -> u64 {
-    xxh3_64_with_seed(&value.to_le_bytes(), 0)
+    hash_word(value as u64, 0)
+}
+
+/// xxh3 of eight bytes, which is a few instructions where the length is known (xxHash's
+/// specification, "XXH3 Algorithm (for small inputs)", 4 to 8 bytes): they fit between the loads of a
+/// loop over a column, as a call for each value does not.
+#[inline]
+fn hash_word(word: u64, seed: u64) -> u64 {
+    /// Bytes 8 to 16 and 16 to 24 of the algorithm's default secret.
+    const SECRET: u64 = 0x1CAD_21F7_2C81_017C ^ 0xDB97_9083_E96D_D4DE;
+    const PRIME: u64 = 0x9FB2_1C65_1E98_DF25;
+    let seed = seed ^ u64::from((seed as u32).swap_bytes()) << 32;
+    let keyed = word.rotate_left(32) ^ SECRET.wrapping_sub(seed);
+    let mixed = (keyed ^ keyed.rotate_left(49) ^ keyed.rotate_left(24)).wrapping_mul(PRIME);
+    let mixed = (mixed ^ ((mixed >> 35) + 8)).wrapping_mul(PRIME);
+    mixed ^ (mixed >> 28)
 }
 
 /// An exact number by value: fraction zeros at the end are dropped.
@@ -234,7 +249,7 @@ fn hash_decimal(value: i128, scale: i8) -> u64 {
             if scale == 0 {
                 hash_i64(small)
             } else {
-                xxh3_64_with_seed(&small.to_le_bytes(), 2 + scale as u64)
+                hash_word(small as u64, 2 + scale as u64)
             }
         }
         Err(_) => hash_wide_decimal(i256::from_i128(value), scale),
@@ -253,7 +268,7 @@ fn hash_wide_decimal(mut value: i256, mut scale: i8) -> u64 {
         .and_then(|narrow| i64::try_from(narrow).ok())
     {
         Some(small) if scale == 0 => hash_i64(small),
-        Some(small) => xxh3_64_with_seed(&small.to_le_bytes(), 2 + scale as u64),
+        Some(small) => hash_word(small as u64, 2 + scale as u64),
         None => xxh3_64_with_seed(&value.to_le_bytes(), 2 + scale as u64),
     }
 }
@@ -267,7 +282,7 @@ fn hash_f64(value: f64) -> u64 {
     } else {
         value
     };
-    xxh3_64_with_seed(&canonical.to_bits().to_le_bytes(), 3)
+    hash_word(canonical.to_bits(), 3)
 }
 
 #[inline]
@@ -281,7 +296,7 @@ fn hash_nanos(nanos: i64) -> u64 {
     if nanos % 1000 == 0 {
         hash_i64(nanos / 1000)
     } else {
-        xxh3_64_with_seed(&nanos.to_le_bytes(), 4)
+        hash_word(nanos as u64, 4)
     }
 }
 
@@ -366,6 +381,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_word_is_hashed_as_its_bytes_are(word: u64, seed in prop_oneof![0..90_u64, any::<u64>()]) {
+            prop_assert_eq!(hash_word(word, seed), xxh3_64_with_seed(&word.to_le_bytes(), seed));
+        }
+
         #[test]
         fn order_and_batching_do_not_matter(values in prop::collection::vec(any::<Option<i64>>(), 1..40), cut in 0usize..40, seed: u64) {
             let texts: Vec<Option<String>> = values.iter().map(|v| v.map(|v| v.to_string())).collect();

@@ -1,8 +1,9 @@
 //! Exact bounds of columns, gathered batch by batch.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::{max, max_string, min, min_string};
 use arrow::datatypes::{
     ArrowNumericType, DataType, Date32Type, Decimal128Type, Decimal256Type, DecimalType,
@@ -102,6 +103,12 @@ impl Bounds {
         }
     }
 
+    /// Takes the least and the greatest of some texts in.
+    pub(super) fn add_texts(&mut self, low: &[u8], high: &[u8]) -> Result<()> {
+        let texts = [low, high].map(|text| std::str::from_utf8(text).ok());
+        self.add(&(Arc::new(StringArray::from(texts.to_vec())) as ArrayRef))
+    }
+
     /// The bounds as text.
     pub(crate) fn finish(&self) -> Result<ColumnBounds> {
         Ok(ColumnBounds {
@@ -166,9 +173,7 @@ fn extremes(array: &ArrayRef) -> Option<(ArrayRef, ArrayRef)> {
             let values = array.as_string::<i32>();
             let (low, high) = (min_string(values)?, max_string(values)?);
             (low.len().max(high.len()) <= LONGEST_TEXT).then(|| {
-                let one = |text: &str| {
-                    std::sync::Arc::new(arrow::array::StringArray::from(vec![text])) as ArrayRef
-                };
+                let one = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
                 (one(low), one(high))
             })
         }
@@ -192,7 +197,7 @@ fn numeric<T: ArrowNumericType>(array: &ArrayRef) -> Option<(ArrayRef, ArrayRef)
     let one = |value: T::Native| {
         let single = arrow::array::PrimitiveArray::<T>::from_value(value, 1)
             .with_data_type(array.data_type().clone());
-        std::sync::Arc::new(single) as ArrayRef
+        Arc::new(single) as ArrayRef
     };
     Some((one(min(values)?), one(max(values)?)))
 }
@@ -213,11 +218,7 @@ fn text(bound: Option<&ArrayRef>) -> Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{
-        Date32Array, Decimal128Array, Float64Array, StringArray, TimestampMicrosecondArray,
-    };
+    use arrow::array::{Date32Array, Decimal128Array, Float64Array, TimestampMicrosecondArray};
 
     use super::*;
 

@@ -1,5 +1,6 @@
 //! A Parquet file on its way to a store: a row group in memory, the earlier ones sent.
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use tokio::io::AsyncWriteExt;
 
+use super::bounds::Bounds;
 use super::column::{ColumnEncoder, Compressor};
 use crate::error::{Error, Result};
 
@@ -31,13 +33,15 @@ pub(super) struct FileWriter {
     columns: Vec<Column>,
     rows: usize,
     groups: usize,
+    /// Of each column that holds texts, by its position: those of the row groups that are done.
+    texts: BTreeMap<usize, Bounds>,
 }
 
 /// A column of the row group at hand.
 enum Column {
     Ours(Box<ColumnEncoder>),
     /// One whose type we have no encoder for.
-    Library(ArrowColumnWriter),
+    Library(Box<ArrowColumnWriter>),
 }
 
 impl FileWriter {
@@ -59,6 +63,7 @@ impl FileWriter {
             columns: Vec::new(),
             rows: 0,
             groups: 0,
+            texts: BTreeMap::new(),
         })
     }
 
@@ -111,7 +116,7 @@ impl FileWriter {
             let data_type = self.schema.field(i).data_type();
             match ColumnEncoder::new(&column, data_type, dictionary) {
                 Some(encoder) => Column::Ours(Box::new(encoder)),
-                None => Column::Library(writer),
+                None => Column::Library(Box::new(writer)),
             }
         });
         Ok(columns.collect())
@@ -123,11 +128,15 @@ impl FileWriter {
             return Ok(());
         }
         let mut group = self.file.next_row_group()?;
-        for column in mem::take(&mut self.columns) {
+        for (position, column) in mem::take(&mut self.columns).into_iter().enumerate() {
             match column {
                 Column::Ours(encoder) => {
-                    let (chunk, close) = encoder.finish(compressor)?;
+                    let (chunk, close, texts) = encoder.finish(compressor)?;
                     group.append_column(&chunk, close)?;
+                    if let Some((low, high)) = texts {
+                        let known = self.texts.entry(position).or_default();
+                        known.add_texts(&low, &high)?;
+                    }
                 }
                 Column::Library(writer) => writer.close()?.append_to_row_group(&mut group)?,
             }
@@ -152,6 +161,11 @@ impl FileWriter {
         self.send().await?;
         self.sink.shutdown().await?;
         Ok(())
+    }
+
+    /// The bounds of the columns of texts, by their positions, once the file has ended.
+    pub(super) fn take_texts(&mut self) -> BTreeMap<usize, Bounds> {
+        mem::take(&mut self.texts)
     }
 
     /// Bytes of the file so far, those of the row group at hand left out.

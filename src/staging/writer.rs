@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
@@ -51,6 +51,8 @@ pub(super) struct PartitionedWriter {
     clock: u64,
     file_schema: SchemaRef,
     in_file: Vec<usize>,
+    /// Columns of texts in the files: their encoder finds their bounds.
+    encoded_texts: Vec<usize>,
     properties: WriterProperties,
 }
 
@@ -80,6 +82,11 @@ impl PartitionedWriter {
                     .hint("select at least one column beside those that it is partitioned by"),
             );
         }
+        let is_text = |i: &usize| {
+            let data_type = spec.schema.field(*i).data_type();
+            matches!(data_type, DataType::Utf8 | DataType::LargeUtf8)
+        };
+        let encoded_texts = in_file.iter().copied().filter(is_text).collect();
         // The source's own type text stays out of the file: readers need the plain schema only.
         let fields: Vec<_> = in_file
             .iter()
@@ -103,6 +110,7 @@ impl PartitionedWriter {
             clock: 0,
             file_schema: Arc::new(Schema::new(fields)),
             in_file,
+            encoded_texts,
             properties,
             spec,
         })
@@ -132,8 +140,10 @@ impl PartitionedWriter {
         partition.touched = self.clock;
         partition.hashes.add_batch(&mut self.hasher, rows)?;
         partition.bounds.resize_with(columns, Bounds::default);
-        for (bounds, column) in partition.bounds.iter_mut().zip(rows.columns()) {
-            bounds.add(column)?;
+        for (position, column) in rows.columns().iter().enumerate() {
+            if !self.encoded_texts.contains(&position) {
+                partition.bounds[position].add(column)?;
+            }
         }
         let columns = self.in_file.iter().map(|&i| rows.column(i).clone());
         let batch = RecordBatch::try_new(Arc::clone(&self.file_schema), columns.collect())?;
@@ -304,7 +314,11 @@ impl PartitionedWriter {
         fault::point("file.uploaded")?;
         let bytes = file.writer.bytes_written() as u64;
         self.spec.progress.add_bytes(bytes);
-        let bounds: Result<Vec<_>> = partition.bounds.iter().map(Bounds::finish).collect();
+        let mut bounds = partition.bounds;
+        for (position, texts) in file.writer.take_texts() {
+            bounds[self.in_file[position]] = texts;
+        }
+        let bounds: Result<Vec<_>> = bounds.iter().map(Bounds::finish).collect();
         self.done.push(StagedFile {
             path: file.path,
             partition: self.named(key),

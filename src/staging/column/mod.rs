@@ -64,7 +64,15 @@ trait Values: Send {
 
     /// What is known of all values, with the number of NULLs.
     fn statistics(&self, nulls: u64) -> Statistics;
+
+    /// The least and the greatest of all texts; none for values that are none.
+    fn texts(&mut self) -> Option<TextBounds> {
+        None
+    }
 }
+
+/// The least and the greatest text of a column, whole.
+pub(super) type TextBounds = (Vec<u8>, Vec<u8>);
 
 /// The least and the greatest value of a page. No less and no greater one is in it.
 struct PageBounds {
@@ -263,11 +271,11 @@ impl ColumnEncoder {
         self.encoded_bytes() + self.values.memory() + self.levels.capacity() * 4
     }
 
-    /// The column chunk, and what the row group has to know of it.
+    /// The column chunk, what the row group has to know of it, and the bounds of its texts.
     pub(super) fn finish(
         mut self,
         compressor: &mut Compressor,
-    ) -> Result<(Bytes, ColumnCloseResult)> {
+    ) -> Result<(Bytes, ColumnCloseResult, Option<TextBounds>)> {
         self.end_page(compressor)?;
         let mut chunk = TrackedWrite::new(Vec::new());
         let mut encodings = Vec::new();
@@ -314,7 +322,7 @@ impl ColumnEncoder {
             column_index: index.transpose()?,
             offset_index: Some(offsets.build()),
         };
-        Ok((chunk.into(), close))
+        Ok((chunk.into(), close, self.values.texts()))
     }
 }
 

@@ -8,7 +8,7 @@ use parquet::basic::Encoding;
 use parquet::data_type::ByteArray;
 use parquet::file::statistics::{Statistics, ValueStatistics};
 
-use super::{DICTIONARY_BYTES, PageBounds, Values, dictionary, indices_page};
+use super::{DICTIONARY_BYTES, PageBounds, TextBounds, Values, dictionary, indices_page};
 use crate::error::Result;
 
 /// Bytes of a text that bounds keep at most; what is cut off widens them.
@@ -28,7 +28,7 @@ pub(super) struct Texts {
     low: Range<usize>,
     high: Range<usize>,
     /// Of all pages.
-    all: Option<(Vec<u8>, Vec<u8>)>,
+    all: Option<TextBounds>,
 }
 
 impl Texts {
@@ -195,6 +195,10 @@ impl Values for Texts {
             .with_min_is_exact(low_exact)
             .with_max_is_exact(high_exact)
             .into()
+    }
+
+    fn texts(&mut self) -> Option<TextBounds> {
+        self.all.take()
     }
 }
 

@@ -6,19 +6,61 @@ use rusqlite::types::ValueRef;
 /// The greatest integer below which every decimal of so many digits has a double of its own.
 const REAL_LIMIT: f64 = 1e15;
 
-/// A number in units of 10^-`scale`, if it has at most `precision` digits and no finer fraction.
-/// An integer and a text are taken digit by digit; a REAL is the shortest decimal that reads back
-/// as the same double.
-pub(super) fn scaled(value: ValueRef<'_>, precision: u8, scale: u8) -> Option<i128> {
-    match value {
-        ValueRef::Integer(value) => {
-            let unscaled = i128::from(value).checked_mul(10_i128.checked_pow(scale.into())?)?;
-            (unscaled.unsigned_abs() < 10_u128.pow(precision.min(38).into())).then_some(unscaled)
+/// What a decimal of some precision and scale may be, with the powers that each value needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Exact {
+    precision: u8,
+    scale: u8,
+    /// Units of an integer's one; none where no number has so many digits.
+    one: Option<i128>,
+    /// All units are below this.
+    limit: u128,
+    /// The same for doubles, and for those that are exact whatever the way they are taken.
+    real_one: f64,
+    real_limit: f64,
+}
+
+impl Exact {
+    pub(super) fn new(precision: u8, scale: u8) -> Self {
+        Self {
+            precision,
+            scale,
+            one: 10_i128.checked_pow(scale.into()),
+            limit: 10_u128.pow(precision.min(38).into()),
+            real_one: 10_f64.powi(i32::from(scale.min(22))),
+            real_limit: if scale <= 15 {
+                10_f64.powi(i32::from(precision.min(15))).min(REAL_LIMIT)
+            } else {
+                0.0
+            },
         }
-        ValueRef::Real(value) => short_real(value, precision, scale)
-            .or_else(|| real_digits(value)?.scaled(precision, scale)),
-        ValueRef::Text(text) => Digits::parse(text)?.scaled(precision, scale),
-        ValueRef::Null | ValueRef::Blob(_) => None,
+    }
+
+    /// A number in units of 10^-scale, if it has at most so many digits and no finer fraction. An
+    /// integer and a text are taken digit by digit; a REAL is the shortest decimal that reads back
+    /// as the same double.
+    #[inline]
+    pub(super) fn units(&self, value: ValueRef<'_>) -> Option<i128> {
+        match value {
+            ValueRef::Integer(value) => {
+                let units = i128::from(value).checked_mul(self.one?)?;
+                (units.unsigned_abs() < self.limit).then_some(units)
+            }
+            ValueRef::Real(value) => self
+                .short_real(value)
+                .or_else(|| real_digits(value)?.scaled(self.precision, self.scale)),
+            ValueRef::Text(text) => Digits::parse(text)?.scaled(self.precision, self.scale),
+            ValueRef::Null | ValueRef::Blob(_) => None,
+        }
+    }
+
+    /// A double of at most 15 digits without a way over text. Numerator and power of ten are exact
+    /// doubles, so their quotient is the one double that the decimal reads as.
+    #[inline]
+    fn short_real(&self, value: f64) -> Option<i128> {
+        let units = (value * self.real_one).round_ties_even();
+        let exact = units.abs() < self.real_limit && units / self.real_one == value;
+        exact.then_some(i128::from(units as i64))
     }
 }
 
@@ -31,16 +73,6 @@ pub(super) fn wide_scaled(value: ValueRef<'_>, precision: u8, scale: u8) -> Opti
         ValueRef::Null | ValueRef::Blob(_) => return None,
     };
     i256::from_string(&digits.unscaled(precision, scale)?)
-}
-
-/// A double of at most 15 digits without a way over text. Numerator and power of ten are exact
-/// doubles, so their quotient is the one double that the decimal reads as.
-fn short_real(value: f64, precision: u8, scale: u8) -> Option<i128> {
-    let power = 10_f64.powi(i32::from(scale.min(22)));
-    let unscaled = (value * power).round_ties_even();
-    let limit = 10_f64.powi(i32::from(precision.min(15)));
-    let exact = scale <= 15 && unscaled.abs() < limit.min(REAL_LIMIT) && unscaled / power == value;
-    exact.then_some(unscaled as i128)
 }
 
 fn real_digits(value: f64) -> Option<Digits> {
@@ -179,7 +211,7 @@ mod tests {
             (text("0x10"), 9, 2, None),
         ] {
             assert_eq!(
-                scaled(value, precision, scale),
+                Exact::new(precision, scale).units(value),
                 expected,
                 "{value:?} {precision},{scale}"
             );
@@ -191,21 +223,21 @@ mod tests {
         fn a_short_decimal_survives_a_double(unscaled in -999_999_999_999_999_i64..=999_999_999_999_999, scale in 0_u8..=15) {
             let text = format!("{unscaled}e-{scale}");
             let real: f64 = text.parse().unwrap();
-            prop_assert_eq!(scaled(ValueRef::Real(real), 15, scale), Some(i128::from(unscaled)));
-            prop_assert_eq!(scaled(ValueRef::Text(text.as_bytes()), 15, scale), Some(i128::from(unscaled)));
+            prop_assert_eq!(Exact::new(15, scale).units(ValueRef::Real(real)), Some(i128::from(unscaled)));
+            prop_assert_eq!(Exact::new(15, scale).units(ValueRef::Text(text.as_bytes())), Some(i128::from(unscaled)));
         }
 
         #[test]
         fn the_quick_way_agrees_with_the_digits(real in proptest::num::f64::ANY, scale in 0_u8..=15) {
             let slow = real_digits(real).and_then(|digits| digits.scaled(15, scale));
-            prop_assert_eq!(scaled(ValueRef::Real(real), 15, scale), slow);
+            prop_assert_eq!(Exact::new(15, scale).units(ValueRef::Real(real)), slow);
         }
 
         #[test]
         fn wide_and_narrow_agree(unscaled in any::<i64>(), scale in 0_u8..=19) {
             let text = format!("{unscaled}e-{scale}");
             let value = ValueRef::Text(text.as_bytes());
-            let narrow = scaled(value, 19, scale).map(i256::from_i128);
+            let narrow = Exact::new(19, scale).units(value).map(i256::from_i128);
             prop_assert_eq!(wide_scaled(value, 19, scale), narrow);
         }
     }

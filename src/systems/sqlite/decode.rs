@@ -14,7 +14,7 @@ use arrow::datatypes::{
 };
 use rusqlite::types::ValueRef;
 
-use super::decimal::{scaled, wide_scaled};
+use super::decimal::{Exact, wide_scaled};
 use super::temporal;
 use super::types::{Form, Reading};
 use crate::schema::CanonicalType;
@@ -121,7 +121,7 @@ where
 fn integer(value: ValueRef<'_>) -> Option<i64> {
     match value {
         ValueRef::Integer(value) => Some(value),
-        ValueRef::Real(_) => i64::try_from(scaled(value, 19, 0)?).ok(),
+        ValueRef::Real(_) => i64::try_from(Exact::new(19, 0).units(value)?).ok(),
         _ => None,
     }
 }
@@ -146,9 +146,10 @@ fn exact(canonical: CanonicalType, rows: usize, precision: u8, scale: u8) -> Box
         DataType::Decimal256(..) => primitive::<Decimal256Type, _>(canonical, rows, move |value| {
             wide_scaled(value, precision, scale)
         }),
-        _ => primitive::<Decimal128Type, _>(canonical, rows, move |value| {
-            scaled(value, precision, scale)
-        }),
+        _ => {
+            let exact = Exact::new(precision, scale);
+            primitive::<Decimal128Type, _>(canonical, rows, move |value| exact.units(value))
+        }
     }
 }
 
@@ -158,8 +159,9 @@ where
     T: ArrowPrimitiveType,
     T::Native: TryFrom<i128>,
 {
+    let exact = Exact::new(precision, 0);
     primitive::<T, _>(canonical, rows, move |value| {
-        T::Native::try_from(scaled(value, precision, 0)?).ok()
+        T::Native::try_from(exact.units(value)?).ok()
     })
 }
 
@@ -183,8 +185,8 @@ fn timestamp(value: ValueRef<'_>, form: Form) -> Option<i128> {
 fn epoch(value: ValueRef<'_>, form: Form) -> Option<i128> {
     match form {
         Form::Iso => None,
-        Form::Unix => Some(scaled(value, 30, 6)? * 1000),
-        Form::UnixMilliseconds => Some(scaled(value, 30, 3)? * 1000),
+        Form::Unix => Some(Exact::new(30, 6).units(value)? * 1000),
+        Form::UnixMilliseconds => Some(Exact::new(30, 3).units(value)? * 1000),
         Form::Julian => julian(value),
     }
 }
