@@ -221,11 +221,12 @@ impl Engine {
             Err(Stop::Refused(_)) if job.cancelled.load(Ordering::SeqCst) => {}
             Err(Stop::Refused(refusal)) => self.refuse(&mut answer, &refusal),
         }
-        // If nobody listens any more, nobody misses it.
-        let _ = answer.flush();
+        // Before the client hears that it is over.
         if self.state.transaction.is_none() {
             self.server.locks.release(self.process);
         }
+        // If nobody listens any more, nobody misses it.
+        let _ = answer.flush();
     }
 
     fn refuse(&mut self, answer: &mut Answer<'_>, refusal: &Refusal) {
@@ -477,7 +478,9 @@ impl Engine {
         if !translation.order.is_empty() {
             answer.tokens.order(&translation.order);
         }
-        let rows = self.rows(answer, &translation)?;
+        let rows = self.rows(answer, &translation);
+        self.let_go(&translation.reads);
+        let rows = rows?;
         let count = if self.state.no_count { 0 } else { COUNT };
         let more = if has_more { MORE } else { 0 };
         answer
@@ -522,6 +525,16 @@ impl Engine {
             self.state.pinned = true;
         }
         Ok(())
+    }
+
+    /// Gives back the locks that end with their statement.
+    fn let_go(&self, reads: &[Reading]) {
+        let in_transaction = self.state.transaction.is_some();
+        for reading in reads.iter().filter(|reading| reading.locks) {
+            if !(reading.holds && in_transaction) {
+                self.server.locks.unshare(&reading.table, self.process);
+            }
+        }
     }
 
     fn rows(&self, answer: &mut Answer<'_>, translation: &Translation) -> Outcome<u64> {

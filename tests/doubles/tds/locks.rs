@@ -54,6 +54,16 @@ impl Locks {
         Ok(())
     }
 
+    /// Lets go of a table once.
+    pub fn unshare(&self, table: &str, session: u64) {
+        let mut tables = self.tables.lock().expect("locks");
+        let sharers = &mut tables.entry(table.to_owned()).or_default().sharers;
+        if let Some(place) = sharers.iter().position(|holder| *holder == session) {
+            sharers.swap_remove(place);
+        }
+        self.changed.notify_all();
+    }
+
     /// Lets go of everything that a session holds.
     pub fn release(&self, session: u64) {
         let mut tables = self.tables.lock().expect("locks");

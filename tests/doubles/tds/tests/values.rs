@@ -113,7 +113,7 @@ const LARGE: [(&str, &[&str]); 4] = [
     ("xml", &["<a b=\"1\">ü</a>"]),
 ];
 
-fn value(declared: &str, text: &str) -> Value {
+pub fn value(declared: &str, text: &str) -> Value {
     let parsed = SqlType::parse(declared).expect("a type");
     match parsed.family() {
         Family::Integer => Value::Integer(text.parse().expect("a number")),
@@ -132,7 +132,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 /// What the driver shows for a value: floats in their own spelling.
-fn expected(declared: &str, text: &str) -> String {
+pub fn expected(declared: &str, text: &str) -> String {
     match SqlType::parse(declared).expect("a type") {
         SqlType::Real => format!("{:?}", text.parse::<f32>().expect("a number")),
         SqlType::Float => format!("{:?}", text.parse::<f64>().expect("a number")),

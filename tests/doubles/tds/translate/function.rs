@@ -217,12 +217,15 @@ impl Translator<'_> {
         call: &Function,
     ) -> Result<Typed> {
         let catalog = self.surroundings.catalog;
+        // Constants are looked at here, and not by the engine.
+        let bound = self.bindings.len();
         let values: Result<Vec<Option<String>>> = arguments
             .values
             .iter()
             .map(|value| self.constant(value))
             .collect();
-        let values = values?;
+        self.bindings.truncate(bound);
+        let values = values.map_err(|_| Refusal::unknown(format!("the function {call}")))?;
         let words: Vec<Option<&str>> = values.iter().map(|value| value.as_deref()).collect();
         let mut told = |text: &str| Ok(Typed::new(self.bind(Stored::Text(text.to_owned())), NAME));
         match (name, &words[..]) {
@@ -262,9 +265,7 @@ impl Translator<'_> {
         match bound.and_then(|number| self.bindings.get(number - 1)) {
             Some(Stored::Text(text)) => Ok(Some(text.clone())),
             _ if value.is_null => Ok(None),
-            _ => Err(Refusal::unknown(format!(
-                "{argument} as the argument of a function of the server"
-            ))),
+            _ => Err(Refusal::unknown(argument)),
         }
     }
 }
