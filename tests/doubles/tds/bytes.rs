@@ -55,7 +55,9 @@ impl<'m> Reader<'m> {
 
 /// Text of little-endian UTF-16.
 pub fn utf16(bytes: &[u8]) -> Result<String, String> {
-    String::from_utf16(&units(bytes)).map_err(|_| "text that is no UTF-16".to_owned())
+    let whole = bytes.len().is_multiple_of(2).then(|| units(bytes));
+    let text = whole.and_then(|units| String::from_utf16(&units).ok());
+    text.ok_or_else(|| "text that is no UTF-16".to_owned())
 }
 
 /// The units of little-endian UTF-16.

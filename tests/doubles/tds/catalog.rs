@@ -1,7 +1,5 @@
 //! What the database holds: tables with declared types, partition functions, synonyms, settings.
 
-use rusqlite::types::Value as Stored;
-
 use super::collation::Collation;
 use super::functions::Parts;
 use super::storage::{Value, store};
@@ -289,20 +287,6 @@ impl Catalog {
         synonym
             .map(synonym_id)
             .or_else(|| self.find(schema, name).map(|held| held.id))
-    }
-
-    /// The partition, from 0, that a row of a table goes to.
-    pub fn partition_of(&self, table: &Table, row: &[Stored]) -> usize {
-        let Some((function, column)) = &table.partitioned else {
-            return 0;
-        };
-        let function = self
-            .function(function)
-            .expect("a partition function that exists");
-        let at = table
-            .index_of(column)
-            .expect("the column of the partitions");
-        function.parts().number(&row[at]) - 1
     }
 }
 

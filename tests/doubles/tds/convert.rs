@@ -29,7 +29,7 @@ impl Conversion {
             return Ok(Stored::Null);
         }
         if self.to.is_text() {
-            return self.to_text(value);
+            return self.as_text(value);
         }
         match self.from.family() {
             Family::Text => self.of_text(value),
@@ -221,7 +221,7 @@ impl Conversion {
         Stored::Blob(bytes)
     }
 
-    fn to_text(&self, value: ValueRef<'_>) -> Result<Stored> {
+    fn as_text(&self, value: ValueRef<'_>) -> Result<Stored> {
         let is_text =
             self.from.is_text() || storage::is_clr(self.from) || self.from == SqlType::SqlVariant;
         if let (true, ValueRef::Blob(bytes)) = (is_text, value) {

@@ -7,54 +7,23 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use super::answer::{Answer, Job, Outcome, Request, Stop};
+use super::catalog::Catalog;
+use super::functions::Names;
+use super::locks::Patience;
+use super::refusal::{Refusal, Result};
+use super::server::{Database, Server};
+use super::statement::{Isolation, Setting, Statement, statements};
+use super::token::{COUNT, Change, Done, FAILED, IN_TRANSACTION, MORE};
+use super::translate::{self, Parameter, Reading, Surroundings, Translation};
+use super::wire::{self, Manner};
 use datafusion::sql::sqlparser::ast::{
     ConditionalStatementBlock, IfStatement, Query, Statement as Parsed,
 };
 use rusqlite::{Connection, InterruptHandle, params_from_iter};
-use tokio::sync::mpsc::Sender;
-
-use super::catalog::Catalog;
-use super::faults::{Due, Mishap};
-use super::functions::Names;
-use super::locks::Patience;
-use super::refusal::{Refusal, Result};
-use super::rpc::Call;
-use super::server::{Database, Server};
-use super::statement::{Isolation, Setting, Statement, statements};
-use super::token::{COUNT, Change, Done, FAILED, IN_TRANSACTION, MORE, Tokens};
-use super::translate::{self, Parameter, Reading, Surroundings, Translation};
-use super::wire::{self, Manner};
 
 /// Rows are handed over in pieces of about this many bytes.
 const PIECE: usize = 16 << 10;
-
-/// What a client asks for.
-#[derive(Debug)]
-pub enum Request {
-    Batch(String),
-    Call(Result<Call>),
-    Begin(Option<Isolation>),
-    Commit,
-    RollBack,
-}
-
-/// A request, and where its answer goes.
-pub struct Job {
-    pub request: Request,
-    /// Whether the session is to be as new first.
-    pub reset: bool,
-    pub answer: Sender<Output>,
-    pub cancelled: Arc<AtomicBool>,
-}
-
-/// A piece of an answer.
-#[derive(Debug)]
-pub enum Output {
-    /// Whole tokens.
-    Tokens(Vec<u8>),
-    Close,
-    Hang,
-}
 
 /// How a session stands.
 #[derive(Debug)]
@@ -65,8 +34,8 @@ struct State {
     no_count: bool,
     /// The transaction that is open.
     transaction: Option<u64>,
-    /// Whether it sees a state that was pinned at its first read.
-    pinned: bool,
+    /// The catalog at its first read, where that pinned the state that it sees.
+    pinned: Option<Arc<Catalog>>,
 }
 
 impl Default for State {
@@ -77,7 +46,7 @@ impl Default for State {
             text_size: usize::MAX,
             no_count: false,
             transaction: None,
-            pinned: false,
+            pinned: None,
         }
     }
 }
@@ -142,75 +111,9 @@ impl Handle {
     }
 }
 
-/// Why an answer ends early.
-enum Stop {
-    Refused(Refusal),
-    /// The client does not want more, or is gone, or is left alone.
-    Silent,
-}
-
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-type Outcome<T> = std::result::Result<T, Stop>;
-
-/// The answer to one request as it is written.
-struct Answer<'j> {
-    job: &'j Job,
-    tokens: Tokens,
-    /// The token that ends a statement.
-    ends: Done,
-    rows: u64,
-    due: Option<Due>,
-}
-
-impl Answer<'_> {
-    fn flush(&mut self) -> Outcome<()> {
-        if self.job.cancelled.load(Ordering::SeqCst) {
-            return Err(Stop::Silent);
-        }
-        let tokens = std::mem::take(&mut self.tokens.0);
-        let sent = self.job.answer.blocking_send(Output::Tokens(tokens));
-        sent.map_err(|_| Stop::Silent)
-    }
-
-    /// Lets happen what is due by now.
-    fn mishap(&mut self) -> Outcome<()> {
-        let Some(due) = self.due.filter(|due| self.rows >= due.rows) else {
-            return Ok(());
-        };
-        self.due = None;
-        let last = match due.mishap {
-            Mishap::Error(number) => {
-                let told = match number {
-                    1205 => {
-                        "Transaction (Process ID 51) was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction."
-                    }
-                    _ => "An error that the test wanted.",
-                };
-                return Err(Refusal::new(number, told).into());
-            }
-            Mishap::Close => Output::Close,
-            Mishap::Hang => Output::Hang,
-        };
-        self.flush()?;
-        let _ = self.job.answer.blocking_send(last);
-        Err(Stop::Silent)
-    }
-}
-
 impl Engine {
     fn run(&mut self, job: Job) {
-        let mut answer = Answer {
-            job: &job,
-            tokens: Tokens::default(),
-            ends: Done::Batch,
-            rows: 0,
-            due: None,
-        };
+        let mut answer = Answer::new(&job);
         if job.reset {
             self.end_transaction();
             self.state = State::default();
@@ -393,7 +296,7 @@ impl Engine {
         let state = &mut self.state;
         match setting {
             Setting::Isolation(Isolation::Snapshot)
-                if state.transaction.is_some() && !state.pinned =>
+                if state.transaction.is_some() && state.pinned.is_none() =>
             {
                 return Err(Refusal::new(
                     3951,
@@ -440,7 +343,7 @@ impl Engine {
 
     /// Nothing is ever written, so that a commit and a rollback end it in the same way.
     fn end_transaction(&mut self) -> Option<u64> {
-        if std::mem::take(&mut self.state.pinned) {
+        if self.state.pinned.take().is_some() {
             self.connection
                 .execute_batch("COMMIT")
                 .expect("the end of a read transaction");
@@ -473,6 +376,7 @@ impl Engine {
         let catalog = self.database.catalog();
         let translation = translate::query(query, self.surroundings(&catalog, parameters))?;
         translation.columns.iter().try_for_each(wire::check)?;
+        self.check_unaltered(&catalog, &translation.reads)?;
         self.prepare_to_read(&catalog, &translation.reads, &answer.job.cancelled)?;
         answer.tokens.columns(&translation.columns);
         if !translation.order.is_empty() {
@@ -489,10 +393,30 @@ impl Engine {
         Ok(())
     }
 
+    /// A transaction that sees an earlier state cannot read what was altered since.
+    fn check_unaltered(&self, catalog: &Catalog, reads: &[Reading]) -> Result<()> {
+        let Some(pinned) = &self.state.pinned else {
+            return Ok(());
+        };
+        let altered = |catalog: &Catalog, table: &str| {
+            let (schema, name) = table.split_once('.')?;
+            catalog.find(schema, name).map(|held| held.altered)
+        };
+        let same = |read: &Reading| altered(catalog, &read.table) == altered(pinned, &read.table);
+        if reads.iter().all(same) {
+            return Ok(());
+        }
+        let told = format!(
+            "Snapshot isolation transaction failed in database '{}' because the object accessed by the statement has been modified by a DDL statement in another concurrent transaction since the start of this transaction.",
+            catalog.database
+        );
+        Err(Refusal::new(3961, told))
+    }
+
     /// Takes the locks and pins the state that a statement needs.
     fn prepare_to_read(
         &mut self,
-        catalog: &Catalog,
+        catalog: &Arc<Catalog>,
         reads: &[Reading],
         cancelled: &AtomicBool,
     ) -> Result<()> {
@@ -519,10 +443,10 @@ impl Engine {
                     .wait_for_writers(&reading.table, patience)?;
             }
         }
-        if is_snapshot && self.state.transaction.is_some() && !self.state.pinned {
+        if is_snapshot && self.state.transaction.is_some() && self.state.pinned.is_none() {
             let begun = self.connection.execute_batch("BEGIN");
             begun.map_err(|error| Refusal::of_engine(&error))?;
-            self.state.pinned = true;
+            self.state.pinned = Some(Arc::clone(catalog));
         }
         Ok(())
     }

@@ -52,7 +52,8 @@ impl Fault {
 pub struct Faults {
     planned: Mutex<Vec<Fault>>,
     delay: AtomicU64,
-    logins: AtomicU64,
+    /// The error of the next logins, and of how many.
+    logins: Mutex<(i32, u64)>,
 }
 
 /// A fault that hits the batch that runs now.
@@ -81,16 +82,18 @@ impl Faults {
         Duration::from_micros(self.delay.load(Ordering::Relaxed))
     }
 
-    /// So many logins fail from now on, whatever the password.
-    pub fn refuse_logins(&self, count: u64) {
-        self.logins.store(count, Ordering::Relaxed);
+    /// So many logins fail from now on, with this error.
+    pub fn fail_logins(&self, number: i32, count: u64) {
+        *self.logins.lock().expect("logins") = (number, count);
     }
 
-    pub fn refuses_login(&self) -> bool {
-        let less = |count: u64| count.checked_sub(1);
-        self.logins
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-            .is_ok()
+    /// The error of a login that is to fail.
+    pub fn login_error(&self) -> Option<i32> {
+        let mut logins = self.logins.lock().expect("logins");
+        let (number, left) = *logins;
+        let less = left.checked_sub(1)?;
+        *logins = (number, less);
+        Some(number)
     }
 
     /// Counts a batch, and gives the fault that hits it.

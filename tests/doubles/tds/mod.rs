@@ -13,12 +13,13 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `packet` `link` `login` `bytes` | packets, TLS inside of them, pre-login and login |
-//! | `session` `engine` `server` | a client's requests, the thread that answers them, what all share |
+//! | `session` `engine` `answer` `server` | a client's requests, the thread that answers them, what all share |
 //! | `token` `wire` `rpc` | what an answer consists of, values in rows, procedure calls |
 //! | `statement` `translate` | a batch cut into statements, T-SQL as SQL of the engine, with its types |
 //! | `types` `storage` `decimal` `calendar` `collation` `convert` | types, how their values are kept exactly, compared and converted |
 //! | `catalog` `views` `functions` `locks` `faults` | tables and partitions, the `sys` views, what the engine lacks, table locks, mishaps |
 
+mod answer;
 mod bytes;
 mod calendar;
 mod catalog;
@@ -283,9 +284,9 @@ impl Tds {
         self.server.faults.slow_down(row);
     }
 
-    /// So many logins fail with 18456 from now on.
-    pub fn refuse_logins(&self, count: u64) {
-        self.server.faults.refuse_logins(count);
+    /// So many logins that are right fail from now on, with an error of this number.
+    pub fn fail_logins(&self, number: i32, count: u64) {
+        self.server.faults.fail_logins(number, count);
     }
 
     pub fn counters(&self) -> &Counters {

@@ -107,8 +107,9 @@ impl Server {
             .expect("a transaction");
         let result = change(&mut catalog, &writer);
         views::fill(&writer, &catalog).expect("the views");
-        *self.main.catalog.write().expect("the catalog") = Arc::new(catalog);
         writer.execute_batch("COMMIT").expect("a commit");
+        // Only now, so that no session looks for a table that is not there yet.
+        *self.main.catalog.write().expect("the catalog") = Arc::new(catalog);
         result
     }
 

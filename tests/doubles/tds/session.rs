@@ -8,9 +8,10 @@ use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use super::answer::{Job, Output, Request};
 use super::bytes::{Reader, utf16};
 use super::collation::Collation;
-use super::engine::{Handle, Job, Output, Request};
+use super::engine::Handle;
 use super::link::Link;
 use super::login::{Encryption, Login, PreLogin, Settled};
 use super::packet::{FIRST_SIZE, Kind, Message, Outbox};
@@ -141,8 +142,13 @@ fn admit(login: &Login, server: &Server) -> Result<Arc<Database>> {
                 && login.password == server.password
         }
     };
-    if !known || server.faults.refuses_login() {
+    if !known {
         return Err(failed(&login.user));
+    }
+    match server.faults.login_error() {
+        Some(18456) => return Err(failed(&login.user)),
+        Some(number) => return Err(Refusal::new(number, "An error that the test wanted.")),
+        None => {}
     }
     server.database(&login.database).ok_or_else(|| {
         let told = format!(

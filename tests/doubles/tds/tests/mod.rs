@@ -4,6 +4,7 @@ mod caller;
 mod packets;
 mod queries;
 mod random;
+mod raw;
 mod transactions;
 mod values;
 

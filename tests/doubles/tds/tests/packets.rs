@@ -143,9 +143,9 @@ fn logins_fail_as_they_do_at_a_server() {
         18456
     );
     assert!(with(&|config| config.authentication(AuthMethod::aad_token("a token"))).is_ok());
-    tds.refuse_logins(2);
-    assert_eq!(code(with(&|_| ())), 18456);
-    assert_eq!(code(with(&|_| ())), 18456);
+    tds.fail_logins(40613, 2);
+    assert_eq!(code(with(&|_| ())), 40613);
+    assert_eq!(code(with(&|_| ())), 40613);
     assert!(with(&|_| ()).is_ok());
     assert_eq!(tds.counters().logins(), 2);
 }

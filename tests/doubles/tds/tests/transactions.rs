@@ -209,3 +209,28 @@ fn many_clients_read_at_once() {
     });
     assert_eq!(tds.counters().refused(), Vec::<String>::new());
 }
+
+#[test]
+fn what_is_altered_cannot_be_read_in_an_earlier_state() {
+    let tds = small();
+    let mut caller = Caller::new(&tds);
+    caller.batch(OPEN).expect("a transaction");
+    tds.alter("dbo.t");
+    assert_eq!(caller.error("SELECT id FROM dbo.t").0, 3961);
+    caller.batch("ROLLBACK TRANSACTION").expect("a rollback");
+    assert_eq!(caller.list("SELECT COUNT(*) FROM dbo.t"), "3");
+}
+
+#[test]
+fn what_was_asked_is_remembered() {
+    let tds = small();
+    let begin = format!("sqlserver://goe@127.0.0.1:{}/shop", tds.port());
+    assert_eq!(tds.url(), begin);
+    let mut caller = Caller::new(&tds);
+    tds.truncate("dbo.t");
+    assert_eq!(caller.list("SELECT COUNT(*) FROM dbo.t"), "0");
+    assert_eq!(caller.list("SELECT p.rows FROM sys.partitions AS p"), "0");
+    let seen = tds.counters().seen();
+    assert_eq!(tds.counters().batches(), 2);
+    assert_eq!(seen[0], "SELECT COUNT(*) FROM dbo.t");
+}

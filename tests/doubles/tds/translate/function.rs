@@ -36,7 +36,7 @@ impl Translator<'_> {
         match (&parts[..], &function.over) {
             (["$PARTITION", name], None) => self.partition_number(name, &arguments),
             ([.., column, "ToString"], None) if arguments.values.is_empty() => {
-                self.to_string_of(&parts[..parts.len() - 1], column)
+                self.method_to_string(&parts[..parts.len() - 1], column)
             }
             ([name], Some(WindowType::WindowSpec(window))) => self.window(name, &arguments, window),
             ([name], None) => self.plain(&name.to_uppercase(), &arguments, function),
@@ -167,7 +167,7 @@ impl Translator<'_> {
     }
 
     /// The method of the types that have one: hierarchyid, geography, geometry.
-    fn to_string_of(&mut self, path: &[&str], column: &str) -> Result<Typed> {
+    fn method_to_string(&mut self, path: &[&str], column: &str) -> Result<Typed> {
         let table = path.iter().rev().nth(1).copied();
         let value = self.column(table, column)?;
         if !storage::is_clr(value.declared) {

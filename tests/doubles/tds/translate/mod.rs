@@ -6,6 +6,7 @@
 
 mod condition;
 mod expression;
+mod from;
 mod function;
 mod select;
 
