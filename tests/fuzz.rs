@@ -26,7 +26,8 @@ const TOGETHER: u32 = 200;
 fn fuzz<S: Strategy>(name: &str, texts: S, read: impl Fn(S::Value)) {
     let begun = Instant::now();
     let (mut tried, longest) = (0, std::cell::Cell::new(Duration::ZERO));
-    while tried == 0 || begun.elapsed() < long_or(Duration::from_secs(1), Duration::from_secs(1800)) {
+    while tried == 0 || begun.elapsed() < long_or(Duration::from_secs(1), Duration::from_secs(1800))
+    {
         // Each runner stops for good after its cases, and a new one rolls other dice.
         let outcome = TestRunner::new(RunnerConfig {
             cases: TOGETHER,
