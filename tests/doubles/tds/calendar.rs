@@ -172,3 +172,21 @@ pub fn ticks_of_datetime(fragments: i64) -> i64 {
 pub fn datetime_of_ticks(ticks: i64) -> i64 {
     (ticks * 300 + TICKS_PER_SECOND / 2) / TICKS_PER_SECOND
 }
+
+/// A part of an instant by its name in DATEPART.
+pub fn part(name: &str, instant: i64) -> i64 {
+    let (days, ticks) = (
+        instant.div_euclid(TICKS_PER_DAY),
+        instant.rem_euclid(TICKS_PER_DAY),
+    );
+    let (year, month, day) = date(days);
+    match name {
+        "year" => year,
+        "month" => month,
+        "day" => day,
+        "hour" => ticks / (60 * TICKS_PER_MINUTE),
+        "minute" => ticks / TICKS_PER_MINUTE % 60,
+        "second" => ticks / TICKS_PER_SECOND % 60,
+        _ => ticks % TICKS_PER_SECOND * 100,
+    }
+}

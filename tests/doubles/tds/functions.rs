@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::{Value as Stored, ValueRef};
 
+use super::calendar;
 use super::collation;
 use super::convert::{self, Conversion};
 use super::decimal::Decimal;
@@ -108,6 +109,18 @@ pub fn register(database: &Connection, names: &Names) -> rusqlite::Result<()> {
         }
         let characters = |text: &str| text.chars().collect::<Vec<char>>();
         Ok(Some(is_like(&characters(&text), &characters(&pattern))))
+    })?;
+    database.create_scalar_function("tds_wide_length", 1, pure, |context| {
+        Ok(match context.get_raw(0) {
+            ValueRef::Null => None,
+            // Units that are no valid text.
+            ValueRef::Blob(units) => Some(units.len() as i64),
+            text => Some(text.as_str()?.encode_utf16().count() as i64 * 2),
+        })
+    })?;
+    database.create_scalar_function("tds_date_part", 2, pure, |context| {
+        let (part, instant): (String, Option<i64>) = (context.get(0)?, context.get(1)?);
+        Ok(instant.map(|instant| calendar::part(&part, instant)))
     })?;
     database.create_aggregate_function("tds_sum", 3, pure, Sum)?;
     database.create_aggregate_function("tds_sum_whole", 2, pure, WholeSum)

@@ -148,15 +148,13 @@ impl Tds {
                 text_size: usize::MAX,
             },
         };
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build();
-        let runtime = runtime.expect("a runtime");
-        let listener = runtime
-            .block_on(TcpListener::bind("127.0.0.1:0"))
-            .expect("a free port");
+        // Neither of both waits, so that a test that is asynchronous may start one too.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a socket");
         let port = listener.local_addr().expect("an address").port();
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime");
         runtime.spawn(listen(listener, welcome));
         Self {
             options,
@@ -314,7 +312,8 @@ impl Drop for Exclusive {
     }
 }
 
-async fn listen(listener: TcpListener, welcome: Welcome) {
+async fn listen(listener: std::net::TcpListener, welcome: Welcome) {
+    let listener = TcpListener::from_std(listener).expect("a socket");
     let processes = AtomicU64::new(51);
     while let Ok((socket, _)) = listener.accept().await {
         let process = processes.fetch_add(1, Ordering::Relaxed);

@@ -325,3 +325,13 @@ fn connections_are_counted() {
     }
     assert_eq!((tds.counters().open(), tds.counters().most_open()), (0, 3));
 }
+
+#[test]
+fn a_server_can_be_started_where_nothing_may_wait() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let tds = runtime.block_on(async {
+        drop(small());
+        small()
+    });
+    assert_eq!(Caller::new(&tds).list("SELECT COUNT(*) FROM dbo.t"), "3");
+}

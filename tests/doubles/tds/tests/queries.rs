@@ -541,6 +541,25 @@ fn values_are_converted_to_text_as_the_server_does() {
         ("CAST(-1.5 AS int)", "-1"),
         ("CAST(N'日本' AS varchar(5))", "??"),
         ("CAST(N'abc' AS nchar(5)) + N'|'", "abc  |"),
+        (
+            "CONCAT(N'id = ', 5, N', ', NULL, CAST(1.50 AS decimal(5,2)))",
+            "id = 5, 1.50",
+        ),
+        ("DATALENGTH(N'a😀')", "6"),
+        ("DATALENGTH('aé')", "2"),
+        (
+            "DATALENGTH(CAST(N'é' AS varchar(9)) COLLATE Latin1_General_100_BIN2_UTF8)",
+            "2",
+        ),
+        ("DATALENGTH(0x0001)", "2"),
+        (
+            "DATEPART(nanosecond, CAST('2020-01-31T12:00:00.1234567' AS datetime2(7))) % 1000",
+            "700",
+        ),
+        (
+            "DATEPART(year, CAST('2020-01-01T00:30:00+14:00' AS datetimeoffset(7)))",
+            "2020",
+        ),
         ("ISNULL(NULL, 5)", "5"),
         ("COALESCE(CAST(NULL AS nvarchar(5)), N'x')", "x"),
     ];

@@ -7,7 +7,6 @@ use datafusion::sql::sqlparser::ast::{
 
 use rusqlite::types::Value as Stored;
 
-use super::expression::common;
 use super::{Translator, Typed};
 use crate::doubles::tds::functions::name_parts;
 use crate::doubles::tds::refusal::{Refusal, Result};
@@ -47,7 +46,9 @@ impl Translator<'_> {
     fn plain(&mut self, name: &str, arguments: &Arguments<'_>, call: &Function) -> Result<Typed> {
         match name {
             "COUNT" | "COUNT_BIG" | "SUM" | "MIN" | "MAX" => self.aggregate(name, arguments),
-            "ISNULL" | "COALESCE" => self.first_known(name, arguments),
+            "ISNULL" | "COALESCE" | "CONCAT" | "DATALENGTH" | "DATEPART" => {
+                self.scalar(name, &arguments.values)
+            }
             _ => self.told_by_server(name, arguments, call),
         }
     }
@@ -177,36 +178,6 @@ impl Translator<'_> {
         Ok(Typed {
             declared: SqlType::NVarChar(Length::Max),
             ..value
-        })
-    }
-
-    fn first_known(&mut self, name: &str, arguments: &Arguments<'_>) -> Result<Typed> {
-        let values: Result<Vec<Typed>> = arguments
-            .values
-            .iter()
-            .map(|value| self.value(value))
-            .collect();
-        let values = values?;
-        if values.len() < 2 {
-            return Err(Refusal::new(
-                174,
-                format!("The {name} function requires two arguments."),
-            ));
-        }
-        let kind = if name == "ISNULL" {
-            values[0].clone()
-        } else {
-            common(&values)?
-        };
-        let nullable = values.iter().all(|value| value.nullable);
-        let converted = values
-            .into_iter()
-            .map(|value| self.convert(value, kind.declared, 0).sql);
-        let sql = format!("coalesce({})", converted.collect::<Vec<_>>().join(", "));
-        Ok(Typed {
-            sql,
-            nullable,
-            ..kind
         })
     }
 

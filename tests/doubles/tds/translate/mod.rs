@@ -8,6 +8,7 @@ mod condition;
 mod expression;
 mod from;
 mod function;
+mod scalar;
 mod select;
 
 use rusqlite::types::Value as Stored;
