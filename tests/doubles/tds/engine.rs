@@ -7,6 +7,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use datafusion::sql::sqlparser::ast::{
+    ConditionalStatementBlock, IfStatement, Query, Statement as Parsed,
+};
+use rusqlite::{Connection, InterruptHandle, params_from_iter};
+
 use super::answer::{Answer, Job, Outcome, Request, Stop};
 use super::catalog::Catalog;
 use super::functions::Names;
@@ -17,10 +22,6 @@ use super::statement::{Isolation, Setting, Statement, statements};
 use super::token::{COUNT, Change, Done, FAILED, IN_TRANSACTION, MORE};
 use super::translate::{self, Parameter, Reading, Surroundings, Translation};
 use super::wire::{self, Manner};
-use datafusion::sql::sqlparser::ast::{
-    ConditionalStatementBlock, IfStatement, Query, Statement as Parsed,
-};
-use rusqlite::{Connection, InterruptHandle, params_from_iter};
 
 /// Rows are handed over in pieces of about this many bytes.
 const PIECE: usize = 16 << 10;

@@ -3,15 +3,20 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 
+use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, params_from_iter};
 
-use super::catalog::{Catalog, PartitionFunction, Table};
+use super::catalog::{Catalog, Column, Held, PartitionFunction, Table};
 use super::faults::{Counters, Faults};
 use super::functions::{self, Names};
 use super::locks::Locks;
 use super::storage::{Value, store};
 use super::translate::quoted;
 use super::views;
+
+/// The column of a partitioned table that holds the number of a row's partition, so that a partition is
+/// found by an index. No statement can name it.
+pub const PART: &str = "$part";
 
 /// A database: a file of the embedded engine, and what is known of what lies in it.
 #[derive(Debug)]
@@ -118,25 +123,29 @@ impl Server {
     }
 
     pub fn create_table(&self, table: Table) {
-        let columns: Vec<String> = table
-            .columns
-            .iter()
-            .map(|column| quoted(&column.name))
-            .collect();
-        let name = quoted(&table.stored_name());
-        // A view shows all columns of its table under their own names.
-        let sql = match &table.shows {
-            Some(base) => format!("CREATE VIEW {name} AS SELECT * FROM {}", quoted(base)),
-            None => format!("CREATE TABLE {name} ({})", columns.join(", ")),
+        let stored = table.stored_name();
+        let name = quoted(&stored);
+        let list = |names: &[String]| {
+            let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+            names.join(", ")
         };
-        let key: Vec<String> = table.key.iter().map(|column| quoted(column)).collect();
+        let mut columns: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
+        let mut key = table.key.clone();
+        if table.partitioned.is_some() {
+            columns.push(PART.to_owned());
+            key.insert(0, PART.to_owned());
+        }
+        // A view shows all columns of its table under their own names.
+        let mut sql = match &table.shows {
+            Some(base) => format!("CREATE VIEW {name} AS SELECT * FROM {}", quoted(base)),
+            None => format!("CREATE TABLE {name} ({})", list(&columns)),
+        };
+        if !key.is_empty() {
+            let index = quoted(&format!("key of {stored}"));
+            sql += &format!("; CREATE INDEX {index} ON {name} ({})", list(&key));
+        }
         self.change(|catalog, writer| {
             writer.execute_batch(&sql).expect("a table");
-            if !key.is_empty() {
-                let index = quoted(&format!("key of {}", table.stored_name()));
-                let sql = format!("CREATE INDEX {index} ON {name} ({})", key.join(", "));
-                writer.execute_batch(&sql).expect("an index");
-            }
             catalog.add(table);
         });
     }
@@ -151,58 +160,46 @@ impl Server {
 
     fn insert_now(&self, name: &str, rows: Vec<Vec<Value>>) -> Result<(), String> {
         let (schema, table) = name.split_once('.').unwrap_or(("dbo", name));
-        let known = self.catalog();
-        let held = known
-            .find(schema, table)
-            .ok_or_else(|| format!("no table {name}"))?;
-        let columns = &held.table.columns;
+        let catalog = self.catalog();
+        let held = catalog.find(schema, table);
+        let Held { id, table, .. } = held.ok_or_else(|| format!("no table {name}"))?;
+        let partitioned = table.partitioned.as_ref().map(|(function, column)| {
+            let function = catalog.function(function);
+            let parts = function.expect("a partition function").parts();
+            (
+                parts,
+                table
+                    .index_of(column)
+                    .expect("the column of the partitions"),
+            )
+        });
+        let mut counts = vec![0; held.map_or(0, |held| held.rows.len())];
         let mut stored = Vec::with_capacity(rows.len());
         for row in rows {
-            if row.len() != columns.len() {
-                return Err(format!(
-                    "{} values for {} columns of {name}",
-                    row.len(),
-                    columns.len()
-                ));
-            }
-            let mut values = Vec::with_capacity(row.len());
-            for (value, column) in row.iter().zip(columns) {
-                let told = |told| format!("{name}.{}: {told}", column.name);
-                if *value == Value::Null && !column.nullable {
-                    return Err(told("it may not be NULL".to_owned()));
-                }
-                values.push(store(value, column.declared, column.collation).map_err(told)?);
-            }
-            stored.push(values);
+            let mut row = stored_row(table, &row)?;
+            let part = partitioned
+                .as_ref()
+                .map(|(parts, column)| parts.number(&row[*column]));
+            counts[part.unwrap_or(1) - 1] += 1;
+            row.extend(part.map(|part| Stored::Integer(part as i64)));
+            stored.push(row);
         }
-        let marks = vec!["?"; columns.len()].join(", ");
+        let width = table.columns.len() + usize::from(partitioned.is_some());
+        let marks = vec!["?"; width].join(", ");
         let sql = format!(
             "INSERT INTO {} VALUES ({marks})",
-            quoted(&held.table.stored_name())
+            quoted(&table.stored_name())
         );
         self.change(|catalog, writer| {
-            let function = held
-                .table
-                .partitioned
-                .as_ref()
-                .and_then(|(name, _)| known.function(name));
-            let parts = function.map(PartitionFunction::parts);
-            let column = held
-                .table
-                .partitioned
-                .as_ref()
-                .and_then(|(_, column)| held.table.index_of(column));
             let mut insert = writer.prepare(&sql).expect("an insert");
-            let counted = catalog.tables.iter_mut().find(|other| other.id == held.id);
-            let counted = counted.expect("the table");
             for row in stored {
-                let part = match (&parts, column) {
-                    (Some(parts), Some(column)) => parts.number(&row[column]) - 1,
-                    _ => 0,
-                };
-                counted.rows[part] += 1;
                 insert.execute(params_from_iter(row)).expect("a row");
             }
+            let held = catalog.tables.iter_mut().find(|held| held.id == *id);
+            let rows = &mut held.expect("the table").rows;
+            rows.iter_mut()
+                .zip(counts)
+                .for_each(|(rows, count)| *rows += count);
         });
         Ok(())
     }
@@ -243,4 +240,24 @@ impl Server {
         views::fill(&connection, &database.catalog()).expect("the views");
         snapshots.push(Arc::new(database));
     }
+}
+
+/// A row as the engine holds it.
+fn stored_row(table: &Table, row: &[Value]) -> Result<Vec<Stored>, String> {
+    let columns = &table.columns;
+    if row.len() != columns.len() {
+        return Err(format!(
+            "{} values for {} columns",
+            row.len(),
+            columns.len()
+        ));
+    }
+    let stored = |(value, column): (&Value, &Column)| {
+        let told = |told| format!("{}.{}: {told}", table.name, column.name);
+        if *value == Value::Null && !column.nullable {
+            return Err(told("it may not be NULL".to_owned()));
+        }
+        store(value, column.declared, column.collation).map_err(told)
+    };
+    row.iter().zip(columns).map(stored).collect()
 }

@@ -229,12 +229,13 @@ async fn respond(
         cancelled: Arc::clone(&cancelled),
     });
     let mut outbox = Outbox::new(Kind::Response, size);
-    let mut attention = false;
+    let (mut attention, mut answered) = (false, false);
     loop {
         tokio::select! {
             output = outputs.recv() => match output {
                 Some(Output::Tokens(_)) if attention => {}
                 Some(Output::Tokens(tokens)) => {
+                    answered = true;
                     let sent = link.send(&outbox.add(&tokens)).await;
                     if sent.is_err() {
                         cancel();
@@ -269,6 +270,9 @@ async fn respond(
                 }
             },
         }
+    }
+    if !answered && !attention {
+        return Err(io::Error::other("the engine of this session has panicked"));
     }
     if attention {
         let mut tokens = Tokens::default();

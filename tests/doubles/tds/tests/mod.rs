@@ -1,7 +1,9 @@
 //! The double driven by the real driver.
 
 mod caller;
+mod catalog;
 mod packets;
+mod predicates;
 mod queries;
 mod random;
 mod raw;

@@ -6,8 +6,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{Reading, Translator, Visible, quoted};
-use crate::doubles::tds::catalog;
+use crate::doubles::tds::catalog::{Column, Table};
 use crate::doubles::tds::refusal::{Refusal, Result};
+use crate::doubles::tds::server::PART;
 use crate::doubles::tds::views;
 
 impl Translator<'_> {
@@ -106,6 +107,7 @@ impl Translator<'_> {
                     collation: column.collation,
                     nullable: column.nullable,
                     hidden: false,
+                    part: None,
                 });
                 self.show(alias, columns.collect())?;
                 Ok(format!("({}) AS {source}", selected.sql))
@@ -162,7 +164,7 @@ impl Translator<'_> {
         let columns = table
             .columns
             .iter()
-            .map(|column| visible(column, alias, &source));
+            .map(|column| visible(&table, column, alias, &source));
         self.show(alias, columns.collect())?;
         Ok(match sample {
             None => format!("{} AS {source}", quoted(&stored)),
@@ -241,8 +243,12 @@ pub(super) fn table_name(name: &ObjectName) -> Result<(String, String)> {
     }
 }
 
-fn visible(column: &catalog::Column, alias: &str, source: &str) -> Visible {
+fn visible(table: &Table, column: &Column, alias: &str, source: &str) -> Visible {
+    let partitioned = table.partitioned.as_ref();
+    let own = partitioned.filter(|(_, key)| key.eq_ignore_ascii_case(&column.name));
+    let part = own.map(|(function, _)| (function.clone(), format!("{source}.{}", quoted(PART))));
     Visible {
+        part,
         table: alias.to_owned(),
         name: column.name.clone(),
         sql: format!("{source}.{}", quoted(&column.name)),

@@ -159,12 +159,23 @@ impl Translator<'_> {
             ));
         };
         let value = self.value(inner)?;
+        if let Some(part) = self.stored_part(&value, name) {
+            return Ok(Typed::new(part, SqlType::Int));
+        }
         let value = self.convert(value, function.declared, 0);
         let number = name_parts(surroundings.names, function.parts());
         Ok(Typed::new(
             format!("tds_part({}, {number})", value.sql),
             SqlType::Int,
         ))
+    }
+
+    /// Where a table holds the number already.
+    fn stored_part(&self, value: &Typed, function: &str) -> Option<String> {
+        let mut columns = self.scopes.iter().flat_map(|scope| &scope.columns);
+        let column = columns.find(|column| column.sql == value.sql)?;
+        let (known, part) = column.part.as_ref()?;
+        known.eq_ignore_ascii_case(function).then(|| part.clone())
     }
 
     /// The method of the types that have one: hierarchyid, geography, geometry.

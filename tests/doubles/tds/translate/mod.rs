@@ -133,6 +133,8 @@ struct Visible {
     collation: Collation,
     nullable: bool,
     hidden: bool,
+    /// The partition function that takes it, and the column with what that gives.
+    part: Option<(String, String)>,
 }
 
 /// The tables of one SELECT, and what was found out about it.
