@@ -32,7 +32,9 @@ impl World {
     /// With these options of the server, and these lines of the connection.
     fn with(options: Options, lines: &str) -> Self {
         let password = options.password.clone();
-        let tds = Tds::start(options);
+        // It has a runtime of its own, which can't be started inside of a test's.
+        let tds = std::thread::spawn(|| Tds::start(options));
+        let tds = tds.join().expect("a double");
         let project = Project::new();
         project.write("password", &password);
         let world = Self { tds, project };

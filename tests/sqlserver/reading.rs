@@ -45,7 +45,6 @@ fn a_table_is_described_whole_by_one_batch() {
     by_month(&world);
     world.goe(&["describe", "mssql.dbo.sales"]).ok().says(&[
         "what was sold",
-        "the sale",
         "DECIMAL(19,4)",
         "partitioned table",
         "RANGE (day)",
@@ -117,6 +116,8 @@ async fn splits_hold_every_row_once() {
     world.numbers("dbo.t", 5000);
     world.tds.create(Table::new("dbo.heap").column("id", "int"));
     let source = world.open("sales").await;
+    let comment = source.table().columns[0].comment.as_deref();
+    assert_eq!(comment, Some("the sale"));
     let whole = source.splits(1 << 30).await.expect("splits");
     assert_eq!((whole.kind, whole.list.len()), ("partitions", 3));
     for (table, bytes) in [("sales", 1 << 13), ("t", 1 << 13)] {
@@ -299,12 +300,13 @@ async fn filters_and_limits_are_taken_over() {
     assert_eq!(count("day < DATE '2020-02-01'").await, 310);
     assert_eq!(count("price = 7.25").await, 1);
     assert_eq!(count("id IN (1, 2, 3) OR NOT (id > 3)").await, 4);
+    assert_eq!(count("id IN (1, 2, 3, 4, 5)").await, 5);
     assert_eq!(count("(id < 5) IS TRUE AND note LIKE 'x%'").await, 5);
     let seen = world.tds.counters().seen().join("\n");
     for sent in [
         "[day] < CAST('2020-02-01' AS date)",
         "[price] = CAST(7.2500 AS decimal(19,4))",
-        "[id] IN (1, 2, 3)",
+        "[id] IN (1, 2, 3, 4, 5)",
     ] {
         assert!(seen.contains(sent), "{sent}");
     }

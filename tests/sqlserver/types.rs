@@ -201,6 +201,21 @@ const TYPES: &[(&str, &str, &[(&str, &str)])] = &[
         &[("0xC328", "c328"), ("0x", "")],
     ),
     (
+        "text",
+        "LARGE_STRING",
+        &[("plain \u{e9}", "plain \u{e9}"), ("x", "x")],
+    ),
+    (
+        "ntext",
+        "LARGE_STRING",
+        &[("\u{3b1}\u{1F600}", "\u{3b1}\u{1F600}"), ("x", "x")],
+    ),
+    (
+        "image",
+        "LARGE_BINARY",
+        &[("0xC328", "c328"), ("0x00", "00")],
+    ),
+    (
         "uniqueidentifier",
         "FIXED_STRING(36)",
         &[
@@ -241,7 +256,7 @@ fn name(column: usize) -> String {
 /// A value for the double, which takes bytes as bytes.
 fn value(native: &str, text: &str) -> Value {
     match text.strip_prefix("0x") {
-        Some(hex) if native.contains("binary") => {
+        Some(hex) if native.contains("binary") || native == "image" => {
             let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex");
             Value::from((0..hex.len()).step_by(2).map(byte).collect::<Vec<u8>>())
         }

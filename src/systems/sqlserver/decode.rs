@@ -40,7 +40,18 @@ pub(super) enum Fault {
 
 /// Takes the values of one column.
 pub(super) trait Decoder: Send + Sync {
-    /// Appends a value or NULL.
+    /// Appends a value, or NULL of any type: the driver has one for several.
+    fn take(&mut self, value: ColumnData<'static>) -> Result<(), Fault> {
+        match is_null(&value) {
+            true => {
+                self.append_null();
+                Ok(())
+            }
+            false => self.append(value),
+        }
+    }
+
+    /// Appends a value.
     fn append(&mut self, value: ColumnData<'static>) -> Result<(), Fault>;
 
     /// Appends NULL.
@@ -90,6 +101,30 @@ fn mismatch(wire: Wire, data_type: &DataType) -> Error {
     Error::internal(format!(
         "A column that comes as {wire:?} can't become {data_type}"
     ))
+}
+
+fn is_null(value: &ColumnData<'_>) -> bool {
+    matches!(
+        value,
+        ColumnData::U8(None)
+            | ColumnData::I16(None)
+            | ColumnData::I32(None)
+            | ColumnData::I64(None)
+            | ColumnData::F32(None)
+            | ColumnData::F64(None)
+            | ColumnData::Bit(None)
+            | ColumnData::String(None)
+            | ColumnData::Guid(None)
+            | ColumnData::Binary(None)
+            | ColumnData::Numeric(None)
+            | ColumnData::Xml(None)
+            | ColumnData::DateTime(None)
+            | ColumnData::SmallDateTime(None)
+            | ColumnData::Time(None)
+            | ColumnData::Date(None)
+            | ColumnData::DateTime2(None)
+            | ColumnData::DateTimeOffset(None)
+    )
 }
 
 /// A value of another type than was announced: the type's name, and never the value.
@@ -464,8 +499,9 @@ mod tests {
         let column = Column::new("c", native, true, mapping);
         assert!(!SqlServer.read_column(&column).is_empty());
         let mut decoder = decoder(wire(&column), &column.canonical.to_arrow(), 1).unwrap();
-        decoder.append(value)?;
-        decoder.append_null();
+        decoder.take(value)?;
+        // NULL of a smalldatetime, for instance, comes as one of a datetime.
+        decoder.take(ColumnData::DateTime(None))?;
         let array = decoder.finish();
         assert_eq!(array.data_type(), &column.canonical.to_arrow(), "{native}");
         assert_eq!((array.len(), array.null_count()), (2, 1));

@@ -129,7 +129,7 @@ fn sort(code: u32) -> (ErrorKind, Option<&'static str>) {
             Kind::Authenticate,
             Some("check user and password, and that the server takes SQL logins (mixed mode)"),
         ),
-        18486 | 18487 | 18488 => (
+        18486..=18488 => (
             Kind::Authenticate,
             Some("the login is locked or its password has expired: set a new one"),
         ),

@@ -197,14 +197,13 @@ fn unusable(
         }
         _ => {}
     }
-    let unread = list.iter().find_map(|part| match &part.bound {
+    list.iter().find_map(|part| match &part.bound {
         PartitionBound::Other { text } => Some(format!(
             "partition {} has a bound that no value here can have: {text}",
             part.name
         )),
         _ => None,
-    });
-    unread
+    })
 }
 
 fn unordered(column: &Column) -> Option<String> {

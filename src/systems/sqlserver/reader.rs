@@ -96,7 +96,7 @@ impl Reader {
             let large = self.is_too_large(column, &value);
             let taken = match large {
                 Some(fault) => Err(fault),
-                None => self.decoders[column].append(value),
+                None => self.decoders[column].take(value),
             };
             taken.map_err(|fault| match fault {
                 Fault::Protocol(text) => Broken::Protocol(text),

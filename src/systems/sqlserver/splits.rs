@@ -142,9 +142,9 @@ async fn boundaries(
             return Err(Error::internal(doing));
         };
         let wrong = |_| Error::internal(doing.clone());
-        part_of.append(part).map_err(wrong)?;
+        part_of.take(part).map_err(wrong)?;
         // A key that can't be read is found when its row is; no split need begin there.
-        let outside = value_of.append(value).is_err();
+        let outside = value_of.take(value).is_err();
         if outside {
             value_of.append_null();
         }
