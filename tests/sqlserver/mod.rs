@@ -94,10 +94,12 @@ impl World {
             .expect("a table")
     }
 
-    /// Everything that was sent was understood.
+    /// Everything that was sent was understood. A program that ends may leave a session's last
+    /// answer, that its transaction is over, unread: that is no refusal.
     #[track_caller]
     fn understood(&self) {
-        let refused = self.tds.counters().refused();
+        let mut refused = self.tds.counters().refused();
+        refused.retain(|told| !told.contains("reset by peer") && !told.contains("Broken pipe"));
         assert!(refused.is_empty(), "{refused:?}");
     }
 }
