@@ -9,6 +9,8 @@ mod chunks;
 mod cli;
 #[cfg(debug_assertions)]
 mod crash;
+#[cfg(all(feature = "sqlserver", feature = "postgres"))]
+mod doubles;
 mod engine;
 mod fsck;
 mod fuzz;
@@ -39,6 +41,8 @@ mod settings;
 mod shape;
 mod slt;
 mod source;
+#[cfg(all(feature = "sqlserver", feature = "postgres"))]
+mod sqlserver;
 mod statements;
 #[cfg(feature = "s3")]
 mod store;

@@ -153,12 +153,17 @@ fn redact_login(address: &str) -> Option<String> {
     Some(format!("{scheme}//{user}:***{}", &rest[end..]))
 }
 
-/// `scheme:key=value …` up to a password, which may be in quotes and hold anything.
+/// `scheme:key=value …` up to a secret, which may be in quotes and hold anything.
 fn redact_keywords(url: &str) -> Option<String> {
-    let at = url.to_ascii_lowercase().find("password")?;
-    let (before, after) = (&url[..at], url[at + "password".len()..].trim_start());
-    let keyword = after.starts_with('=') && !before.contains("://");
-    keyword.then(|| format!("{before}password=***"))
+    let lower = url.to_ascii_lowercase();
+    let secret = |word: &'static str| {
+        let mut places = lower.match_indices(word);
+        places.find(|(at, _)| lower[at + word.len()..].trim_start().starts_with('='))
+    };
+    let secrets = ["password", "pwd", "token"].into_iter().filter_map(secret);
+    let (at, word) = secrets.min()?;
+    let keyword = !url[..at].contains("://");
+    keyword.then(|| format!("{}{word}=***", &url[..at]))
 }
 
 fn redact_pair(pair: &str) -> String {
@@ -223,6 +228,11 @@ mod tests {
             (
                 "sys:user=me password = 's3cr3t ?x'",
                 "sys:user=me password=***",
+            ),
+            ("sys:Server=h;PWD=s3cr3t;a=b", "sys:Server=h;pwd=***"),
+            (
+                "sys:access_token=s3cr3t;password=s3cr3t",
+                "sys:access_token=***",
             ),
         ];
         for (url, shown) in table {

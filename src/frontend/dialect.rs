@@ -44,6 +44,11 @@ pub trait Dialect: Debug + Send + Sync {
     /// The SQL of a LIKE on an operand of [`Dialect::like_operand`].
     fn like(&self, operand: &str, pattern: &str) -> Option<String>;
 
+    /// A predicate that is true where this one is, and false where it is false or NULL.
+    fn is_true(&self, predicate: &str) -> String {
+        format!("({predicate}) IS TRUE")
+    }
+
     /// The SQL of an aggregate over a column (`None` for [`AggregateFunction::Rows`]), exact and
     /// readable as the type that [`super::request_schema`] names.
     fn aggregate(&self, function: AggregateFunction, column: Option<&Column>) -> String;

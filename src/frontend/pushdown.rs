@@ -67,7 +67,7 @@ impl Writer<'_> {
             }
             Expr::IsNull(inner) => Some(exact(format!("{} IS NULL", self.plain(inner)?))),
             Expr::IsNotNull(inner) => Some(exact(format!("{} IS NOT NULL", self.plain(inner)?))),
-            Expr::IsTrue(inner) => Some(exact(format!("({}) IS TRUE", self.exactly(inner)?))),
+            Expr::IsTrue(inner) => Some(exact(self.dialect.is_true(&self.exactly(inner)?))),
             Expr::Between(between) => self.between(between),
             Expr::InList(list) => self.in_list(list),
             Expr::Like(like) => self.like(like),

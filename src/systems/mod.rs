@@ -5,8 +5,11 @@ mod connections;
 mod delta;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+mod silence;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "sqlserver")]
+mod sqlserver;
 mod stopping;
 
 use std::sync::Arc;
@@ -42,6 +45,8 @@ pub static SYSTEMS: &[System] = &[
     sqlite::SYSTEM,
     #[cfg(feature = "postgres")]
     postgres::SYSTEM,
+    #[cfg(feature = "sqlserver")]
+    sqlserver::SYSTEM,
     #[cfg(feature = "delta")]
     delta::SYSTEM,
 ];
