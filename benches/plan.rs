@@ -63,7 +63,8 @@ fn partitioned(mut table: SourceTable) -> SourceTable {
 }
 
 fn columns(criterion: &mut Criterion, runtime: &Runtime, folder: &Path) {
-    let config = "[connections.shop]\nurl = \"sqlite:shop.db\"\n[connections.lake]\nurl = \"delta:lake\"";
+    let config =
+        "[connections.shop]\nurl = \"sqlite:shop.db\"\n[connections.lake]\nurl = \"delta:lake\"";
     let config = Config::parse(config, folder).expect("a configuration");
     let session = Session::new(config).expect("a session");
     let offload = OffloadSpec {
