@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, BooleanBuilder, GenericStringBuilder, LargeBinaryBuilder,
+    Array, ArrayRef, ArrowPrimitiveType, BooleanBuilder, GenericStringBuilder, LargeBinaryBuilder,
     OffsetSizeTrait, PrimitiveBuilder,
 };
 use arrow::datatypes::{
@@ -86,6 +86,8 @@ pub(super) fn variable_bytes(value: ValueRef<'_>) -> usize {
 
 struct Primitive<T: ArrowPrimitiveType, D> {
     builder: PrimitiveBuilder<T>,
+    /// How many values a batch may have.
+    rows: usize,
     decode: D,
 }
 
@@ -95,7 +97,11 @@ where
     D: Fn(ValueRef<'_>) -> Option<T::Native> + 'static,
 {
     let builder = PrimitiveBuilder::<T>::with_capacity(rows).with_data_type(canonical.to_arrow());
-    Box::new(Primitive { builder, decode })
+    Box::new(Primitive {
+        builder,
+        rows,
+        decode,
+    })
 }
 
 impl<T, D> ColumnReader for Primitive<T, D>
@@ -113,7 +119,10 @@ where
     }
 
     fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.builder.finish())
+        let array = self.builder.finish();
+        let data_type = array.data_type().clone();
+        self.builder = PrimitiveBuilder::with_capacity(self.rows).with_data_type(data_type);
+        Arc::new(array)
     }
 }
 
@@ -272,7 +281,11 @@ impl<O: OffsetSizeTrait> ColumnReader for Text<O> {
     }
 
     fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.builder.finish())
+        let array = self.builder.finish();
+        // The next batch will be about as large as this one.
+        let bytes = array.value_data().len();
+        self.builder = GenericStringBuilder::with_capacity(array.len(), bytes + bytes / 8);
+        Arc::new(array)
     }
 }
 

@@ -241,8 +241,8 @@ fn scale(canonical: CanonicalType) -> u8 {
 struct Batch<'a> {
     reader: &'a Reader,
     columns: Vec<Box<dyn ColumnReader>>,
-    /// Which columns hold values of any size.
-    variable: Vec<usize>,
+    /// Whether a column holds values of any size.
+    variable: Vec<bool>,
     rows: usize,
     bytes: usize,
 }
@@ -259,8 +259,7 @@ impl<'a> Batch<'a> {
             .iter()
             .map(|column| column.reader(rows))
             .collect();
-        let is_variable = |i: &usize| reader.columns[*i].is_variable();
-        let variable = (0..reader.columns.len()).filter(is_variable).collect();
+        let variable = reader.columns.iter().map(ReadColumn::is_variable).collect();
         Self {
             reader,
             columns,
@@ -272,20 +271,35 @@ impl<'a> Batch<'a> {
 
     /// Takes a row; gives back the batch that had no room for it.
     fn push(&mut self, row: &Row<'_>) -> Result<Option<RecordBatch>> {
-        let values = (0..self.columns.len()).map(|i| row.get_ref(i));
-        let values: Vec<ValueRef<'_>> = values
-            .collect::<rusqlite::Result<_>>()
-            .map_err(|error| self.reader.inner.error(error))?;
-        let bytes = self.size(&values);
-        let limits = self.reader.limits;
-        let is_full = self.rows >= limits.rows || self.bytes + bytes > limits.bytes;
-        let full = if is_full && self.rows > 0 {
-            Some(self.finish()?)
-        } else {
+        let full = if self.rows < self.reader.limits.rows.max(1) && self.take(row)? {
             None
+        } else if self.rows == 0 {
+            return Err(Error::internal("A batch has no room for its first row"));
+        } else {
+            let full = self.finish()?;
+            self.take(row)?;
+            Some(full)
         };
-        let columns = self.reader.columns.iter().zip(&mut self.columns);
-        for ((column, to), value) in columns.zip(values) {
+        self.rows += 1;
+        Ok(full)
+    }
+
+    /// Appends a row's values; `false` where the batch has no room for them all. A value is asked
+    /// for once, so those before the one that is too much are appended then; the first row of a
+    /// batch always has room.
+    fn take(&mut self, row: &Row<'_>) -> Result<bool> {
+        let mut bytes = self.bytes + self.columns.len() * FIXED_BYTES;
+        for (i, column) in self.reader.columns.iter().enumerate() {
+            let value = row
+                .get_ref(i)
+                .map_err(|error| self.reader.inner.error(error))?;
+            if self.variable[i] {
+                bytes += variable_bytes(value);
+            }
+            if bytes > self.reader.limits.bytes && self.rows > 0 {
+                return Ok(false);
+            }
+            let to = &mut self.columns[i];
             let taken = match value {
                 ValueRef::Null if column.nullable => {
                     to.push_null();
@@ -296,22 +310,16 @@ impl<'a> Batch<'a> {
             };
             taken.ok_or_else(|| self.reader.broken(row, column, value))?;
         }
-        self.rows += 1;
-        self.bytes += bytes;
-        Ok(full)
+        self.bytes = bytes;
+        Ok(true)
     }
 
-    /// The bytes of a row: those of the values that differ in size, and as many for each as others
-    /// have.
-    fn size(&self, values: &[ValueRef<'_>]) -> usize {
-        let fixed = self.columns.len() * FIXED_BYTES;
-        let variable = self.variable.iter().map(|&i| variable_bytes(values[i]));
-        fixed + variable.sum::<usize>()
-    }
-
+    /// The batch; values of a row that it had no room for are left out.
     fn finish(&mut self) -> Result<RecordBatch> {
-        let columns: Vec<ArrayRef> = self.columns.iter_mut().map(|c| c.finish()).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let rows = self.rows;
+        let whole = self.columns.iter_mut().map(|column| column.finish());
+        let columns: Vec<ArrayRef> = whole.map(|array| array.slice(0, rows)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let schema = Arc::clone(&self.reader.schema);
         (self.rows, self.bytes) = (0, 0);
         Ok(RecordBatch::try_new_with_options(
