@@ -5,6 +5,7 @@ mod connections;
 mod delta;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+mod shelf;
 mod silence;
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio_postgres::config::{Config, Host, SslMode as Driver, SslNegotiation};
 
-use super::shelf::Shelf;
+use super::session::Session;
 use super::silence::{Silence, keep_alive};
 use super::tls::{Attempt, SslMode, Trust};
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::systems::shelf::Shelf;
 
 /// Options that the driver understands by itself.
 const DRIVER: &[&str] = &[
@@ -83,7 +84,7 @@ pub(super) struct Settings {
     /// Settings of a session beyond those of `session.sql`, by name.
     pub(super) session: Vec<(&'static str, String)>,
     /// The sessions that are free.
-    pub(super) shelf: Shelf,
+    pub(super) shelf: Shelf<Session>,
     /// Whether a server said that it has no TLS.
     no_tls: AtomicBool,
 }

@@ -15,7 +15,6 @@ mod pool;
 mod read;
 mod server;
 mod session;
-mod shelf;
 mod silence;
 mod splits;
 mod tap;
@@ -120,7 +119,7 @@ impl Frontend for PostgresFrontend {
     async fn tables(&self) -> Result<Vec<TableEntry>> {
         let session = Session::open(&self.settings).await?;
         let tables = catalog::tables(&session, &self.settings.connection).await?;
-        shelf::keep(&self.settings, session);
+        self.settings.shelf.keep(session);
         Ok(tables)
     }
 
@@ -134,7 +133,7 @@ impl Frontend for PostgresFrontend {
         let connection = &self.settings.connection;
         let relation = Relation::find(&session, connection, schema, table).await?;
         let options = measure::measured(&session, &relation, options).await?;
-        shelf::keep(&self.settings, session);
+        self.settings.shelf.keep(session);
         self.source(relation, &options)
     }
 
@@ -149,7 +148,7 @@ impl Frontend for PostgresFrontend {
             });
             sources.extend(found);
         }
-        shelf::keep(&self.settings, session);
+        self.settings.shelf.keep(session);
         Ok(sources)
     }
 }

@@ -9,7 +9,6 @@ use tokio_postgres::CopyOutStream;
 use super::connect::Settings;
 use super::error::failed;
 use super::session::Session;
-use super::shelf::end_and_keep;
 use super::silence::{Silence, within};
 use super::tap::Rows;
 use crate::error::{Error, ErrorKind, Result};
@@ -110,7 +109,7 @@ impl Drop for Pool {
     fn drop(&mut self) {
         let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
         for session in idle.drain(..) {
-            end_and_keep(&self.settings, session);
+            self.settings.shelf.end_and_keep(session);
         }
     }
 }

@@ -18,7 +18,6 @@ use super::dialect::{Postgres, Wire, wire};
 use super::error::failed;
 use super::pool::{BEGIN, Lease, Pool, SAVE};
 use super::session::Session;
-use super::shelf::Kept;
 use super::silence::within;
 use super::tap::Rows;
 use super::wrong_value::WrongValue;
@@ -27,6 +26,7 @@ use crate::frontend::{
     AggregateFunction, ReadRequest, RelationKind, Select, Snapshot, SnapshotFacts, SourceTable,
     Split, request_schema, select_sql,
 };
+use crate::systems::shelf::Kept;
 
 /// One state of a table.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) struct TableSnapshot {
     table: Arc<SourceTable>,
     pool: Arc<Pool>,
     /// Holds the exported snapshot, idle, for as long as readers may join.
-    _exporter: Option<Kept>,
+    _exporter: Option<Kept<Session>>,
 }
 
 impl TableSnapshot {
@@ -62,7 +62,7 @@ impl TableSnapshot {
                     facts,
                     table: Arc::clone(table),
                     pool,
-                    _exporter: Some(Kept::new(settings, session)),
+                    _exporter: Some(Kept::new(&settings.shelf, session)),
                 })
             }
             Err(error) => {

@@ -14,6 +14,7 @@ use super::tap::{Connector, Tap};
 use super::tls::{Attempt, SslMode};
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::systems::shelf::Reusable;
 
 const SESSION: &str = include_str!("../../../sql/catalog/postgres/session.sql");
 
@@ -147,6 +148,17 @@ impl Session {
         let cancelled = self.cancel.cancel_query(connector);
         // A server that does not answer will notice that we are gone.
         let _ = timeout(CANCEL_TIMEOUT, cancelled).await;
+    }
+}
+
+impl Reusable for Session {
+    fn is_alive(&self) -> bool {
+        !self.client.is_closed()
+    }
+
+    async fn ended(self) -> Result<Self> {
+        self.run("A transaction can't be ended", "ROLLBACK").await?;
+        Ok(self)
     }
 }
 

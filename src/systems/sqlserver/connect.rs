@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tiberius::{AuthMethod, Config, EncryptionLevel};
 
-use super::shelf::Shelf;
+use super::session::Session;
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::systems::shelf::Shelf;
 use crate::systems::silence::Silence;
 
 /// The options, by our names.
@@ -104,7 +105,7 @@ pub(super) struct Settings {
     pub(super) snapshot: Option<String>,
     pub(super) table_lock: TableLock,
     /// The sessions that are free.
-    pub(super) shelf: Shelf,
+    pub(super) shelf: Shelf<Session>,
 }
 
 type Values = BTreeMap<String, String>;

@@ -14,7 +14,6 @@ mod read;
 mod reader;
 mod server;
 mod session;
-mod shelf;
 mod splits;
 mod state;
 #[cfg(test)]
@@ -90,7 +89,7 @@ impl Frontend for SqlServerFrontend {
     async fn probe(&self) -> Result<Probe> {
         let session = Session::open(&self.settings).await?;
         let server = Arc::clone(&session.server);
-        shelf::keep(&self.settings, session);
+        self.settings.shelf.keep(session);
         Ok(Probe {
             version: format!("SQL Server {} ({})", server.version, server.edition),
             user: server.user.clone(),
@@ -103,7 +102,7 @@ impl Frontend for SqlServerFrontend {
     async fn tables(&self) -> Result<Vec<TableEntry>> {
         let mut session = Session::open(&self.settings).await?;
         let tables = catalog::tables(&mut session, &self.settings.connection).await?;
-        shelf::keep(&self.settings, session);
+        self.settings.shelf.keep(session);
         Ok(tables)
     }
 
@@ -116,7 +115,7 @@ impl Frontend for SqlServerFrontend {
         let mut session = Session::open(&self.settings).await?;
         let connection = &self.settings.connection;
         let relation = Relation::find(&mut session, connection, schema, table).await?;
-        shelf::keep(&self.settings, session);
+        self.settings.shelf.keep(session);
         self.source(relation, options)
     }
 
@@ -131,7 +130,7 @@ impl Frontend for SqlServerFrontend {
             });
             sources.extend(found);
         }
-        shelf::keep(&self.settings, session);
+        self.settings.shelf.keep(session);
         Ok(sources)
     }
 }

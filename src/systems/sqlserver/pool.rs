@@ -7,7 +7,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connect::Settings;
 use super::session::Session;
-use super::shelf::end_and_keep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::systems::stopping::AtWork;
 
@@ -102,7 +101,7 @@ impl Drop for Pool {
     fn drop(&mut self) {
         let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
         for session in idle.drain(..) {
-            end_and_keep(&self.settings, session);
+            self.settings.shelf.end_and_keep(session);
         }
     }
 }

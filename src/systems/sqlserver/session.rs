@@ -15,6 +15,7 @@ use super::error::{failed, not_connected, too_slow};
 use super::server::{SERVER, Server};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
+use crate::systems::shelf::Reusable;
 use crate::systems::silence::{Silence, within};
 
 const SESSION: &str = include_str!("../../../sql/catalog/sqlserver/session.sql");
@@ -84,6 +85,18 @@ impl Session {
             timeout(CANCEL_TIMEOUT, self.client.cancel_query()).await,
             Ok(Ok(()))
         )
+    }
+}
+
+impl Reusable for Session {
+    /// As far as is known: the driver does not tell.
+    fn is_alive(&self) -> bool {
+        true
+    }
+
+    async fn ended(mut self) -> Result<Self> {
+        self.end("A transaction can't be ended").await?;
+        Ok(self)
     }
 }
 

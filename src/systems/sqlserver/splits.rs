@@ -13,7 +13,6 @@ use super::decode::{Decoder, decoder};
 use super::dialect::{SqlServer, Wire, wire};
 use super::partitions::{membership, partition_of};
 use super::session::Session;
-use super::shelf::keep;
 use crate::error::{Error, Result};
 use crate::frontend::{Dialect, RelationKind, SourceTable, Split, Splits};
 use crate::schema::Column;
@@ -49,7 +48,7 @@ pub(super) async fn cut(
         Some(key) if tiles > 1 => {
             let mut session = Session::open(settings).await?;
             let found = boundaries(&mut session, relation, table, key, tiles).await?;
-            keep(settings, session);
+            settings.shelf.keep(session);
             found
         }
         _ => Boundaries::default(),
