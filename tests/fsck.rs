@@ -256,27 +256,34 @@ fn rows_that_differ_are_named_by_their_key() {
          WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000)
          INSERT INTO t SELECT n * 3, 'name ' || n, n || '.50' FROM n",
     );
-    project
-        .goe(&["offload", "shop.main.t", "--to", "lake.shop.t", "-x"])
-        .ok();
+    // The same rows under their own names and under others.
+    let renamed = "id AS number, name, price AS costs";
+    for (target, select) in [("lake.shop.t", "*"), ("lake.shop.u", renamed)] {
+        let offload = ["offload", "shop.main.t", "--select", select, "--to", target];
+        project.goe(&[&offload[..], &["-x"]].concat()).ok();
+    }
     project.sqlite(
         "UPDATE t SET price = '1.00' WHERE id = 30000;
          DELETE FROM t WHERE id = 45;
          INSERT INTO t VALUES (46, 'late', '2.00'), (99000, 'after the end', NULL)",
     );
-    let verify = project
-        .goe(&["verify", "lake.shop.t"])
-        .fails(ErrorKind::Verify);
-    let verify = verify.says(&[
-        "id = 30000 column \"price\" differs",
-        "id = 45 is not in the source",
-        "id = 46 is missing in the target",
-        "id = 99000 is missing in the target",
-    ]);
-    assert!(
-        !verify.stdout.contains("1.00"),
-        "no value is shown: {verify}"
-    );
+    for (target, key, price) in [
+        ("lake.shop.t", "id", "price"),
+        ("lake.shop.u", "number", "costs"),
+    ] {
+        let verify = project.goe(&["verify", target]).fails(ErrorKind::Verify);
+        let expected = [
+            format!("{key} = 30000 column \"{price}\" differs"),
+            format!("{key} = 45 is not in the source"),
+            format!("{key} = 46 is missing in the target"),
+            format!("{key} = 99000 is missing in the target"),
+        ];
+        let verify = verify.says(&expected.each_ref().map(String::as_str));
+        assert!(
+            !verify.stdout.contains("1.00"),
+            "no value is shown: {verify}"
+        );
+    }
     let slice = project.goe(&["verify", "lake.shop.t", "--where", "id < 1000"]);
     let slice = slice.fails(ErrorKind::Verify).says(&["id = 45", "id = 46"]);
     assert!(!slice.stdout.contains("30000"), "{slice}");

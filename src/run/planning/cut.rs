@@ -12,7 +12,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
 
-use super::window::{Piece, conditions};
+use super::window::{Piece, conditions, origin};
 use super::{Sides, planned_chunk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{Aggregate, AggregateFunction, ReadRequest, Source};
@@ -108,7 +108,8 @@ fn only_source(sides: &Sides) -> Result<&Arc<dyn Source>> {
     }
 }
 
-/// The names of the columns by which rows of a source are told apart, where it has such a key.
+/// The columns of the SELECT by which rows of a source are told apart, under the names that they have
+/// there; none where the source has no such key, or where not all of it comes through unchanged.
 pub(in crate::run) fn key_of(sides: &Sides) -> Option<Vec<String>> {
     let table = only_source(sides).ok()?.table();
     let unique = table.unique.first().map_or(&[][..], Vec::as_slice);
@@ -117,7 +118,15 @@ pub(in crate::run) fn key_of(sides: &Sides) -> Option<Vec<String>> {
     } else {
         &table.primary_key
     };
-    (!key.is_empty()).then(|| key.to_vec())
+    let given = sides.query.schema().fields();
+    let name = |column: &String| {
+        let mut positions = 0..given.len();
+        let position =
+            positions.find(|position| origin(&sides.query, *position).as_ref() == Some(column))?;
+        Some(given[position].name().clone())
+    };
+    let names: Vec<String> = key.iter().map(name).collect::<Option<_>>()?;
+    (!names.is_empty()).then_some(names)
 }
 
 /// The column of a name that a person wrote, if a source can be cut by it.

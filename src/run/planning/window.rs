@@ -506,7 +506,7 @@ fn partition_columns(offload: &Offload, mapped: &Mapped) -> Vec<PartitionColumn>
 }
 
 /// The source's column that an output column of a query is, unchanged.
-fn origin(query: &LogicalPlan, position: usize) -> Option<String> {
+pub(super) fn origin(query: &LogicalPlan, position: usize) -> Option<String> {
     match query {
         LogicalPlan::TableScan(scan) => Some(scan.projected_schema.field(position).name().clone()),
         LogicalPlan::Projection(projection) => {
