@@ -129,13 +129,16 @@ impl Job {
         Self::new(project, "shop.main.orders", &months, rows, origin)
     }
 
-    /// A job of one large staged file, which goes up in parts.
+    /// A job of one large staged file, which goes up in parts. Its notes look like noise and are the
+    /// same in each job, so that each makes as many requests of its store.
     pub fn of_wide_file() -> Self {
         let rows = 400;
         let project = Project::with(&format!(
             "CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT);
-             WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})
-             INSERT INTO orders SELECT n, hex(randomblob(3000)) FROM n"
+             WITH RECURSIVE n(i, x) AS (
+                 SELECT 0, 42 UNION ALL
+                 SELECT i + 1, (x * 1103515245 + 12345) % 2147483648 FROM n WHERE i < {rows} * 750 - 1)
+             INSERT INTO orders SELECT i / 750 + 1, group_concat(printf('%08x', x), '') FROM n GROUP BY i / 750"
         ));
         let origin = ["sqlite", "shop.db", "orders"];
         let rows = Rows { rows, chunks: 1 };
