@@ -8,7 +8,9 @@ use parquet::basic::Encoding;
 use parquet::data_type::ByteArray;
 use parquet::file::statistics::{Statistics, ValueStatistics};
 
-use super::{DICTIONARY_BYTES, PageBounds, TextBounds, Values, dictionary, indices_page};
+use super::{
+    DICTIONARY_BYTES, PAGE_BYTES, PageBounds, TextBounds, Values, dictionary, indices_page,
+};
 use crate::error::Result;
 
 /// Bytes of a text that bounds keep at most; what is cut off widens them.
@@ -111,6 +113,14 @@ impl Texts {
         }))
     }
 
+    /// Whether the dictionary is too large to go on with.
+    fn outgrew(&self) -> bool {
+        let bytes = |one: &dictionary::Texts| one.bytes() + one.len() * 4;
+        self.dictionary
+            .as_ref()
+            .is_some_and(|one| bytes(one) > DICTIONARY_BYTES)
+    }
+
     fn widen(&mut self, low: &[u8], high: &[u8]) {
         match &mut self.all {
             None => self.all = Some((low.to_vec(), high.to_vec())),
@@ -137,6 +147,10 @@ impl Values for Texts {
     }
 
     fn page_bytes(&self) -> usize {
+        // The page ends at once, so that long texts do not pile up in a dictionary that is given up.
+        if self.looks_up && self.outgrew() {
+            return PAGE_BYTES;
+        }
         self.plain.len() + self.indices.len() * 2
     }
 
@@ -158,7 +172,6 @@ impl Values for Texts {
         });
         let encoding = match &self.dictionary {
             Some(dictionary) if !self.indices.is_empty() => {
-                self.looks_up = dictionary.bytes() + dictionary.len() * 4 <= DICTIONARY_BYTES;
                 indices_page(&self.indices, dictionary.len(), into)
             }
             _ => {
@@ -166,6 +179,7 @@ impl Values for Texts {
                 Encoding::PLAIN
             }
         };
+        self.looks_up &= !self.outgrew();
         self.indices.clear();
         self.plain.clear();
         self.page += 1;
@@ -245,6 +259,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn long_texts_end_a_dictionary_and_its_page_soon() {
+        let some = |from: usize| -> ArrayRef {
+            let texts = (from..from + 8).map(|i| Some(format!("{i}").repeat(200_000)));
+            std::sync::Arc::new(texts.collect::<arrow::array::StringArray>())
+        };
+        let (mut texts, mut page) = (Texts::new(true), Vec::new());
+        texts.append(&some(10)).unwrap();
+        assert!(texts.page_bytes() >= PAGE_BYTES);
+        assert_eq!(texts.end_page(&mut page).0, Encoding::RLE_DICTIONARY);
+        texts.append(&some(20)).unwrap();
+        assert_eq!(texts.end_page(&mut page).0, Encoding::PLAIN);
+        assert_eq!(texts.dictionary().unwrap().1, 8);
+        let (low, high) = texts.texts().unwrap();
+        assert!(low.starts_with(b"1010") && high.starts_with(b"2727"));
+    }
 
     proptest! {
         #[test]
