@@ -270,6 +270,7 @@ mod tests {
     use arrow::array::AsArray;
     use arrow::datatypes::{DataType, Field, Int32Type, Schema};
     use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
 
     use super::*;
 
@@ -398,43 +399,65 @@ mod tests {
         Ok(())
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(
-            if std::env::var_os("GOE_TEST_LONG").is_some() { 300_000 } else { 3000 }
-        ))]
+    /// Any bytes, for a while: `tests/run --long` gives it as long as the fuzzing of `tests/fuzz.rs`.
+    mod fuzz {
+        use std::time::{Duration, Instant};
 
-        #[test]
-        fn any_bytes_are_decoded_or_refused(
-            rows in prop::collection::vec(prop::collection::vec(cell(), 15), 0..4),
-            fields in prop::option::weighted(0.05, any::<i16>()),
-            noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
-            cut in prop::option::weighted(0.2, any::<prop::sample::Index>()), piece in 1_usize..200,
-        ) {
-            let mut bytes = [SIGNATURE, &[0; 8]].concat();
-            for row in rows {
-                bytes.extend(fields.unwrap_or(15).to_be_bytes());
-                bytes.extend(row.concat());
+        use super::*;
+
+        /// Tries values in turns of new random ones until the time is over.
+        fn fuzz<S: Strategy>(values: S, read: impl Fn(S::Value)) {
+            let long = std::env::var_os("GOE_TEST_LONG").is_some();
+            let time = Duration::from_secs(if long { 1800 } else { 1 });
+            let begun = Instant::now();
+            while begun.elapsed() < time {
+                let outcome = TestRunner::new(ProptestConfig {
+                    source_file: Some(file!()),
+                    ..ProptestConfig::default()
+                })
+                .run(&values, |value| {
+                    read(value);
+                    Ok(())
+                });
+                outcome.unwrap();
             }
-            bytes.extend((-1_i16).to_be_bytes());
-            for (at, byte) in noise {
-                let at = at.index(bytes.len());
-                bytes[at] = byte;
-            }
-            bytes.truncate(cut.map_or(bytes.len(), |at| at.index(bytes.len())));
-            let begun = std::time::Instant::now();
-            let _ = swallow(every_form(), &bytes, piece);
-            prop_assert!(begun.elapsed().as_secs() < 5);
         }
 
         #[test]
-        fn each_form_takes_or_refuses_any_value(value in prop::collection::vec(any::<u8>(), 0..40)) {
-            let reader = every_form();
-            let length = value.len() as i32;
-            for mut decoder in reader.decoders {
-                let _ = decoder.append(&value, &[Cell { at: 0, length }]);
-                let _ = decoder.append(&value, &[Cell { at: 0, length: -1 }]);
-                let _ = decoder.finish();
-            }
+        fn any_bytes_are_decoded_or_refused() {
+            let rows = prop::collection::vec(prop::collection::vec(cell(), 15), 0..4);
+            let fields = prop::option::weighted(0.05, any::<i16>());
+            let noise = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
+            let cut = prop::option::weighted(0.2, any::<prop::sample::Index>());
+            fuzz(
+                (rows, fields, noise, cut, 1_usize..200),
+                |(rows, fields, noise, cut, piece)| {
+                    let mut bytes = [SIGNATURE, &[0; 8]].concat();
+                    for row in rows {
+                        bytes.extend(fields.unwrap_or(15).to_be_bytes());
+                        bytes.extend(row.concat());
+                    }
+                    bytes.extend((-1_i16).to_be_bytes());
+                    for (at, byte) in noise {
+                        let at = at.index(bytes.len());
+                        bytes[at] = byte;
+                    }
+                    bytes.truncate(cut.map_or(bytes.len(), |at| at.index(bytes.len())));
+                    let _ = swallow(every_form(), &bytes, piece);
+                },
+            );
+        }
+
+        #[test]
+        fn each_form_takes_or_refuses_any_value() {
+            fuzz(prop::collection::vec(any::<u8>(), 0..40), |value| {
+                let length = value.len() as i32;
+                for mut decoder in every_form().decoders {
+                    let _ = decoder.append(&value, &[Cell { at: 0, length }]);
+                    let _ = decoder.append(&value, &[Cell { at: 0, length: -1 }]);
+                    let _ = decoder.finish();
+                }
+            });
         }
     }
 
