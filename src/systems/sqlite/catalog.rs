@@ -7,6 +7,7 @@ use rusqlite::{Connection as Database, OptionalExtension, Row};
 
 use super::dialect::SqliteDialect;
 use super::error::from_sqlite;
+use super::pages::{Layout, Place};
 use super::types::{mapping, read_as};
 use crate::error::{Error, Result};
 use crate::frontend::{Dialect, OpenOptions, RelationKind, SourceTable, TableEntry};
@@ -39,6 +40,8 @@ pub(super) struct Described {
     pub(super) table: SourceTable,
     /// How to get at its rows.
     pub(super) access: Access,
+    /// How its rows lie in pages; `None` where that is not plain.
+    pub(super) layout: Option<Layout>,
 }
 
 /// What tells one row from another.
@@ -65,6 +68,8 @@ struct RawColumn {
     declared: String,
     not_null: bool,
     key_position: usize,
+    generated: bool,
+    has_default: bool,
 }
 
 impl Catalog<'_> {
@@ -173,6 +178,8 @@ impl Catalog<'_> {
                 declared: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
                 not_null: row.get(2)?,
                 key_position: row.get(3)?,
+                generated: row.get(4)?,
+                has_default: row.get(5)?,
             })
         })?;
         let indexes = self.rows(UNIQUE, &[&name.schema, &name.table], |row| {
@@ -183,6 +190,11 @@ impl Catalog<'_> {
         let primary_key = primary_key(&raw);
         let unique = unique(&columns, &primary_key, indexes);
         let access = self.access(relation, &columns)?;
+        let layout = if self.is_utf8()? {
+            layout(relation, &raw, alias)
+        } else {
+            None
+        };
         let kind = kind(relation);
         let table = SourceTable {
             name,
@@ -195,7 +207,11 @@ impl Catalog<'_> {
             comment: None,
             partitions: None,
         };
-        Ok(Described { table, access })
+        Ok(Described {
+            table,
+            access,
+            layout,
+        })
     }
 
     fn access(&self, relation: &Relation, columns: &[Column]) -> Result<Access> {
@@ -287,6 +303,12 @@ impl Catalog<'_> {
         Ok(ends.map_or(0, |(first, last)| last.abs_diff(first).saturating_add(1)))
     }
 
+    /// Bytes of a page.
+    pub(super) fn page_bytes(&self) -> Result<u64> {
+        let bytes = self.rows("PRAGMA page_size", &[], |row| row.get::<_, u64>(0))?;
+        Ok(bytes.first().copied().unwrap_or(4096))
+    }
+
     fn file_bytes(&self) -> Result<u64> {
         let sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
         let bytes = self.rows(sql, &[], |row| row.get::<_, i64>(0))?;
@@ -353,6 +375,34 @@ fn rowid_alias(relation: &Relation, raw: &[RawColumn], indexes: &[IndexColumn]) 
         .is_some_and(|key| key.declared.eq_ignore_ascii_case("INTEGER"));
     let indexed = indexes.iter().any(|(_, origin, _)| origin == "pk");
     !relation.without_rowid && integer && key.next().is_none() && !indexed
+}
+
+/// How the rows of a plain table lie in its pages.
+fn layout(relation: &Relation, raw: &[RawColumn], alias: bool) -> Option<Layout> {
+    let plain = relation.kind == "table" && !relation.without_rowid;
+    // Some generated columns are in the record and some are not.
+    if !plain || raw.iter().any(|column| column.generated) {
+        return None;
+    }
+    let place = |(number, column): (usize, &RawColumn)| {
+        if alias && column.key_position > 0 {
+            return Place::Rowid;
+        }
+        Place::Field {
+            number,
+            real: has_real_affinity(&column.declared),
+            has_default: column.has_default,
+        }
+    };
+    Some(Layout::new(raw.iter().enumerate().map(place).collect()))
+}
+
+/// Whether SQLite stores whole numbers of a column as integers and gives them as REAL:
+/// [the rules](https://www.sqlite.org/datatype3.html#determination_of_column_affinity) in their order.
+fn has_real_affinity(declared: &str) -> bool {
+    let declared = declared.to_ascii_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+    !has(&["INT", "CHAR", "CLOB", "TEXT", "BLOB"]) && has(&["REAL", "FLOA", "DOUB"])
 }
 
 fn columns(

@@ -6,6 +6,7 @@ mod decimal;
 mod decode;
 mod dialect;
 mod error;
+mod pages;
 mod read;
 mod snapshot;
 mod splits;
@@ -85,19 +86,26 @@ impl Frontend for SqliteFrontend {
                 name: location.name(),
             };
             let journal = catalog.journal()?;
+            let mut notes = vec![
+                format!("journal mode {journal}, read-only"),
+                if journal == "wal" {
+                    "a long read keeps the WAL file from shrinking".to_owned()
+                } else {
+                    "a read keeps writers waiting".to_owned()
+                },
+            ];
+            if !pages::are_given(&database) {
+                notes.push(
+                    "tables are read by statements, more slowly: this build's SQLite has no sqlite_dbpage"
+                        .to_owned(),
+                );
+            }
             Ok(Probe {
                 version: format!("SQLite {}", rusqlite::version()),
                 user: None,
                 encrypted: None,
                 snapshot: "read transactions of one state, several at once".to_owned(),
-                notes: vec![
-                    format!("journal mode {journal}, read-only"),
-                    if journal == "wal" {
-                        "a long read keeps the WAL file from shrinking".to_owned()
-                    } else {
-                        "a read keeps writers waiting".to_owned()
-                    },
-                ],
+                notes,
             })
         })
         .await

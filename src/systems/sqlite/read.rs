@@ -1,5 +1,5 @@
-//! Reading a split: a thread that may block steps the statement and sends batches over a bounded
-//! channel; dropping the stream stops it.
+//! Reading a split: a thread that may block takes rows out of the table's pages or steps a statement,
+//! and sends batches over a bounded channel; dropping the stream stops it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +14,11 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection as Database, Row};
 use tokio::sync::mpsc;
 
+use super::catalog::Access;
 use super::decode::{ColumnReader, FIXED_BYTES, column_reader, sum_reader, variable_bytes};
+use super::pages::{Pages, Place, Record, Walked};
 use super::snapshot::{Inner, Loan};
+use super::splits::RowidRange;
 use super::temporal::has_zone;
 use super::types::{Form, Reading};
 use crate::error::{Error, ErrorKind, Result};
@@ -43,15 +46,50 @@ enum Sent {
     End(Result<()>),
 }
 
-/// One statement and how its rows are read.
+/// The rows of a split and how they are read.
 pub(super) struct Reader {
     inner: Arc<Inner>,
-    sql: String,
+    split: Option<Split>,
+    /// The request, with the columns that name the row after the others.
+    asked: ReadRequest,
     schema: SchemaRef,
     columns: Vec<ReadColumn>,
-    /// How many columns of the statement name the row, after the others.
+    /// How many columns name the row.
     key: usize,
     limits: BatchLimits,
+    /// Where values are, if the rows can be taken out of pages.
+    direct: Option<Direct>,
+}
+
+/// A range of rows, and where the values of each are.
+struct Direct {
+    rowid: &'static str,
+    range: RowidRange,
+    places: Vec<Place>,
+}
+
+/// One row, which is asked for the values of a [`Reader`]'s columns by their position.
+trait Values {
+    fn value(&self, i: usize) -> rusqlite::Result<ValueRef<'_>>;
+}
+
+impl Values for Row<'_> {
+    fn value(&self, i: usize) -> rusqlite::Result<ValueRef<'_>> {
+        self.get_ref(i)
+    }
+}
+
+/// A row of a page.
+struct Placed<'a> {
+    record: &'a Record<'a>,
+    places: &'a [Place],
+}
+
+impl Values for Placed<'_> {
+    #[inline]
+    fn value(&self, i: usize) -> rusqlite::Result<ValueRef<'_>> {
+        Ok(self.record.value(self.places[i]))
+    }
 }
 
 /// One column of a statement.
@@ -68,7 +106,7 @@ enum How {
 }
 
 impl Reader {
-    /// Writes the statement of a request.
+    /// How a request is read.
     pub(super) fn new(
         inner: &Arc<Inner>,
         split: Option<&Split>,
@@ -96,11 +134,11 @@ impl Reader {
                     .collect::<Result<Vec<ReadColumn>>>()?
             }
         };
-        let sql = select_sql(inner.dialect.as_ref(), &inner.keyed, split, &asked);
-        let inner = Arc::clone(inner);
         Ok(Self {
-            inner,
-            sql,
+            inner: Arc::clone(inner),
+            split: split.cloned(),
+            direct: direct(inner, split, &asked),
+            asked,
             schema,
             columns,
             key,
@@ -110,26 +148,77 @@ impl Reader {
 
     fn run(&self, database: &Database, sender: &mpsc::Sender<Sent>) -> Result<()> {
         fault::source()?;
-        let failed = |error| self.inner.error(error);
-        let mut statement = database.prepare(&self.sql).map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
         let mut batch = Batch::new(self);
-        while let Some(row) = rows.next().map_err(failed)? {
-            if let Some(full) = batch.push(row)?
-                && sender.blocking_send(Sent::Batch(full)).is_err()
-            {
-                return Ok(());
-            }
-        }
-        if batch.rows > 0 {
+        let listened = match self.take_pages(database, &mut batch, sender)? {
+            Walked::All => true,
+            Walked::Stopped => false,
+            Walked::Until(rowid) => self.step(database, rowid, &mut batch, sender)?,
+        };
+        if listened && batch.rows > 0 {
             // Nobody listens to an error of sending: the receiver is gone.
             let _ = sender.blocking_send(Sent::Batch(batch.finish()?));
         }
         Ok(())
     }
 
+    /// Takes rows out of pages as far as they are there.
+    fn take_pages(
+        &self,
+        database: &Database,
+        batch: &mut Batch<'_>,
+        sender: &mpsc::Sender<Sent>,
+    ) -> Result<Walked> {
+        let name = &self.inner.described.table.name.table;
+        let Some(direct) = &self.direct else {
+            return Ok(Walked::Until(i64::MIN));
+        };
+        let Some(mut pages) = Pages::open(database, self.inner.location.name(), name)? else {
+            return Ok(Walked::Until(i64::MIN));
+        };
+        let places = &direct.places;
+        pages.scan(direct.range, places, |record| {
+            Ok(send(batch.push(&Placed { record, places })?, sender))
+        })
+    }
+
+    /// Steps the statement of the rows from a rowid on; `false` where nobody listens any more.
+    fn step(
+        &self,
+        database: &Database,
+        from: i64,
+        batch: &mut Batch<'_>,
+        sender: &mpsc::Sender<Sent>,
+    ) -> Result<bool> {
+        let failed = |error| self.inner.error(error);
+        let mut statement = database.prepare(&self.sql(from)).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            if !send(batch.push(row)?, sender) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The statement of the rows from a rowid on.
+    fn sql(&self, from: i64) -> String {
+        let mut split = self.split.clone();
+        if let Some(Direct { rowid, .. }) = self.direct
+            && from > i64::MIN
+        {
+            let rest = format!("{rowid} >= {from}");
+            let all = split.get_or_insert_default();
+            all.predicate = Some(match all.predicate.take() {
+                Some(predicate) => format!("({predicate}) AND {rest}"),
+                None => rest,
+            });
+        }
+        let dialect = self.inner.dialect.as_ref();
+        select_sql(dialect, &self.inner.keyed, split.as_ref(), &self.asked)
+    }
+
     /// The error of a value that breaks its column's declaration.
-    fn broken(&self, row: &Row<'_>, column: &ReadColumn, value: ValueRef<'_>) -> Error {
+    fn broken(&self, row: &impl Values, column: &ReadColumn, value: ValueRef<'_>) -> Error {
         let table = &self.inner.described.table;
         let Some(position) = column.position else {
             return Error::internal("SQLite counted in something else than integers");
@@ -150,13 +239,13 @@ impl Reader {
     }
 
     /// What names the row: `rowid 7`, or its primary key.
-    fn place(&self, row: &Row<'_>) -> String {
+    fn place(&self, row: &impl Values) -> String {
         let names = self
             .inner
             .key
             .iter()
             .map(|&i| &self.inner.keyed.columns[i].name);
-        let values = (self.columns.len()..self.columns.len() + self.key).map(|i| row.get_ref(i));
+        let values = (self.columns.len()..self.columns.len() + self.key).map(|i| row.value(i));
         let parts: Vec<String> = names
             .zip(values)
             .map(|(name, value)| format!("{name} {}", value.map(describe).unwrap_or_default()))
@@ -167,6 +256,30 @@ impl Reader {
             parts.join(", ")
         }
     }
+}
+
+/// How a request's rows are taken out of pages: where it wants all rows of a range, as they are.
+fn direct(inner: &Inner, split: Option<&Split>, asked: &ReadRequest) -> Option<Direct> {
+    let (Access::Rowid(rowid), Some(layout)) = (&inner.described.access, &inner.described.layout)
+    else {
+        return None;
+    };
+    let Select::Columns(columns) = &asked.select else {
+        return None;
+    };
+    if asked.filter.is_some() || asked.limit.is_some() {
+        return None;
+    }
+    Some(Direct {
+        rowid,
+        range: RowidRange::of(split, rowid)?,
+        places: columns.iter().map(|&i| layout.place(i)).collect(),
+    })
+}
+
+/// Sends a batch that is full; `false` where nobody listens any more.
+fn send(full: Option<RecordBatch>, sender: &mpsc::Sender<Sent>) -> bool {
+    full.is_none_or(|full| sender.blocking_send(Sent::Batch(full)).is_ok())
 }
 
 impl ReadColumn {
@@ -270,7 +383,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Takes a row; gives back the batch that had no room for it.
-    fn push(&mut self, row: &Row<'_>) -> Result<Option<RecordBatch>> {
+    fn push(&mut self, row: &impl Values) -> Result<Option<RecordBatch>> {
         let full = if self.rows < self.reader.limits.rows.max(1) && self.take(row)? {
             None
         } else if self.rows == 0 {
@@ -287,11 +400,11 @@ impl<'a> Batch<'a> {
     /// Appends a row's values; `false` where the batch has no room for them all. A value is asked
     /// for once, so those before the one that is too much are appended then; the first row of a
     /// batch always has room.
-    fn take(&mut self, row: &Row<'_>) -> Result<bool> {
+    fn take(&mut self, row: &impl Values) -> Result<bool> {
         let mut bytes = self.bytes + self.columns.len() * FIXED_BYTES;
         for (i, column) in self.reader.columns.iter().enumerate() {
             let value = row
-                .get_ref(i)
+                .value(i)
                 .map_err(|error| self.reader.inner.error(error))?;
             if self.variable[i] {
                 bytes += variable_bytes(value);

@@ -207,7 +207,8 @@ impl Inner {
             Err(error) => return Err(error),
             Ok(mut now) => {
                 (now.table.rows, now.table.bytes) = (was.table.rows, was.table.bytes);
-                if now.table == was.table && now.access == was.access {
+                let same = now.access == was.access && now.layout == was.layout;
+                if same && now.table == was.table {
                     return Ok(());
                 }
                 "was altered"

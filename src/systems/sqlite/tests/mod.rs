@@ -1,6 +1,7 @@
 //! SQLite as a frontend, against databases that the tests make.
 
 mod files;
+mod pages;
 mod pushdown;
 mod statements;
 mod tables;
