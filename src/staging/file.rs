@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use object_store::buffered::BufWriter;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use tokio::io::AsyncWriteExt;
 
 use super::bounds::Bounds;
-use super::column::{ColumnEncoder, Compressor};
+use super::column::ColumnEncoder;
+use super::together::{Column, Compressors, Shared, held};
 use crate::error::{Error, Result};
 
 /// Rows of a row group at most: a reader holds a row group, so its size bounds the memory of the
@@ -27,26 +28,20 @@ pub(super) struct FileWriter {
     schema: SchemaRef,
     properties: WriterProperties,
     sink: BufWriter,
+    part_bytes: usize,
     file: SerializedFileWriter<Vec<u8>>,
     library: ArrowRowGroupWriterFactory,
     /// The row group at hand: its columns, none before its first row, and how many rows it has.
-    columns: Vec<Column>,
+    columns: Arc<[Mutex<Column>]>,
     rows: usize,
     groups: usize,
     /// Of each column that holds texts, by its position: those of the row groups that are done.
     texts: BTreeMap<usize, Bounds>,
 }
 
-/// A column of the row group at hand.
-enum Column {
-    Ours(Box<ColumnEncoder>),
-    /// One whose type we have no encoder for.
-    Library(Box<ArrowColumnWriter>),
-}
-
 impl FileWriter {
     pub(super) fn new(
-        sink: BufWriter,
+        (sink, part_bytes): (BufWriter, usize),
         schema: SchemaRef,
         properties: WriterProperties,
     ) -> Result<Self> {
@@ -58,9 +53,10 @@ impl FileWriter {
             schema,
             properties,
             sink,
+            part_bytes: part_bytes.max(1),
             file,
             library,
-            columns: Vec::new(),
+            columns: Arc::default(),
             rows: 0,
             groups: 0,
             texts: BTreeMap::new(),
@@ -71,40 +67,31 @@ impl FileWriter {
     pub(super) async fn write(
         &mut self,
         batch: &RecordBatch,
-        compressor: &mut Compressor,
+        compressors: &mut Compressors,
     ) -> Result<()> {
         let mut at = 0;
         while at < batch.num_rows() {
             let rows = (batch.num_rows() - at).min(ROW_GROUP_ROWS - self.rows);
-            self.encode(&batch.slice(at, rows), compressor)?;
+            self.encode(batch.slice(at, rows), compressors).await?;
             at += rows;
             if self.rows == ROW_GROUP_ROWS {
-                self.end_group(compressor).await?;
+                self.end_group(compressors).await?;
             }
         }
         Ok(())
     }
 
-    fn encode(&mut self, batch: &RecordBatch, compressor: &mut Compressor) -> Result<()> {
+    async fn encode(&mut self, batch: RecordBatch, compressors: &mut Compressors) -> Result<()> {
         if self.columns.is_empty() {
             self.columns = self.open_columns()?;
         }
-        let fields = self.schema.fields();
-        for ((column, array), field) in self.columns.iter_mut().zip(batch.columns()).zip(fields) {
-            match column {
-                Column::Ours(encoder) => encoder.write(array, compressor)?,
-                Column::Library(writer) => {
-                    for leaf in compute_leaves(field, array)? {
-                        writer.write(&leaf)?;
-                    }
-                }
-            }
-        }
         self.rows += batch.num_rows();
-        Ok(())
+        let columns = Arc::clone(&self.columns);
+        let shared = Arc::new(Shared::new(columns, Arc::clone(&self.schema), batch));
+        compressors.encode(&shared).await
     }
 
-    fn open_columns(&self) -> Result<Vec<Column>> {
+    fn open_columns(&self) -> Result<Arc<[Mutex<Column>]>> {
         let library = self.library.create_column_writers(self.groups)?;
         let known = self.file.schema_descr();
         if library.len() != self.schema.fields().len() || known.num_columns() != library.len() {
@@ -114,22 +101,26 @@ impl FileWriter {
             let column = known.column(i);
             let dictionary = self.properties.dictionary_enabled(column.path());
             let data_type = self.schema.field(i).data_type();
-            match ColumnEncoder::new(&column, data_type, dictionary) {
+            Mutex::new(match ColumnEncoder::new(&column, data_type, dictionary) {
                 Some(encoder) => Column::Ours(Box::new(encoder)),
                 None => Column::Library(Box::new(writer)),
-            }
+            })
         });
         Ok(columns.collect())
     }
 
     /// Ends the row group at hand, if it has rows, and sends it.
-    pub(super) async fn end_group(&mut self, compressor: &mut Compressor) -> Result<()> {
+    pub(super) async fn end_group(&mut self, compressors: &mut Compressors) -> Result<()> {
         if self.rows == 0 {
             return Ok(());
         }
         let mut group = self.file.next_row_group()?;
-        for (position, column) in mem::take(&mut self.columns).into_iter().enumerate() {
-            match column {
+        let compressor = &mut compressors.first;
+        for (position, column) in mem::take(&mut self.columns).iter().enumerate() {
+            match mem::take(&mut *held(column)) {
+                Column::Ended => {
+                    return Err(Error::internal("A column of a row group ended twice"));
+                }
                 Column::Ours(encoder) => {
                     let (chunk, close, texts) = encoder.finish(compressor)?;
                     group.append_column(&chunk, close)?;
@@ -147,16 +138,21 @@ impl FileWriter {
         self.send().await
     }
 
-    /// Sends what is encoded.
+    /// Sends what is encoded, a part at a time: all at once the sink would send all parts at once,
+    /// each from a thread of its own where the store is a disk.
     async fn send(&mut self) -> Result<()> {
         self.file.flush()?;
-        let encoded = mem::take(self.file.inner_mut());
-        Ok(self.sink.put(Bytes::from(encoded)).await?)
+        let mut encoded = Bytes::from(mem::take(self.file.inner_mut()));
+        while !encoded.is_empty() {
+            let part = encoded.split_to(self.part_bytes.min(encoded.len()));
+            self.sink.put(part).await?;
+        }
+        Ok(())
     }
 
     /// Ends the file: it is in the store then.
-    pub(super) async fn finish(&mut self, compressor: &mut Compressor) -> Result<()> {
-        self.end_group(compressor).await?;
+    pub(super) async fn finish(&mut self, compressors: &mut Compressors) -> Result<()> {
+        self.end_group(compressors).await?;
         self.file.finish()?;
         self.send().await?;
         self.sink.shutdown().await?;
@@ -175,18 +171,20 @@ impl FileWriter {
 
     /// Bytes that the row group at hand will have; an estimate.
     pub(super) fn group_bytes(&self) -> usize {
-        let columns = self.columns.iter().map(|column| match column {
+        let columns = self.columns.iter().map(|column| match &*held(column) {
             Column::Ours(encoder) => encoder.encoded_bytes(),
             Column::Library(writer) => writer.get_estimated_total_bytes(),
+            Column::Ended => 0,
         });
         columns.sum()
     }
 
     /// Bytes of memory that the row group at hand holds; an estimate.
     pub(super) fn memory(&self) -> usize {
-        let columns = self.columns.iter().map(|column| match column {
+        let columns = self.columns.iter().map(|column| match &*held(column) {
             Column::Ours(encoder) => encoder.memory(),
             Column::Library(writer) => writer.memory_size(),
+            Column::Ended => 0,
         });
         columns.sum()
     }

@@ -12,6 +12,7 @@ mod file;
 mod manifest;
 mod node;
 mod partition;
+mod together;
 mod writer;
 
 use std::sync::Arc;

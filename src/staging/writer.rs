@@ -15,10 +15,11 @@ use parquet::schema::types::ColumnPath;
 
 use super::bounds::Bounds;
 use super::collected::Collected;
-use super::column::{Compressor, LEVEL};
+use super::column::LEVEL;
 use super::encoding::without_dictionary;
 use super::file::FileWriter;
 use super::partition::{PartitionKey, split_batch, split_sorted};
+use super::together::Compressors;
 use super::{StageSpec, StagedFile, partition_path};
 use crate::error::{Error, Result};
 use crate::fault;
@@ -27,6 +28,12 @@ use crate::schema::{RowHasher, TableHashes};
 /// How many files a worker holds open at most; beyond it the one that was written longest ago is
 /// closed.
 const OPEN_FILES: usize = 512;
+
+/// How many parts of a file are on their way at once.
+const PARTS_AT_ONCE: usize = 8;
+
+/// Parts below this are those of a disk, which is no faster for many at once.
+const SMALL_PART: usize = 1 << 20;
 
 /// The files that one worker writes.
 ///
@@ -46,7 +53,7 @@ pub(super) struct PartitionedWriter {
     open: usize,
     done: Vec<StagedFile>,
     hasher: RowHasher,
-    compressor: Compressor,
+    compressors: Compressors,
     /// Counts writes: a file's number, and when a partition was last written to.
     clock: u64,
     file_schema: SchemaRef,
@@ -106,7 +113,7 @@ impl PartitionedWriter {
             open: 0,
             done: Vec::new(),
             hasher: RowHasher::default(),
-            compressor: Compressor::new()?,
+            compressors: Compressors::new(workers)?,
             clock: 0,
             file_schema: Arc::new(Schema::new(fields)),
             in_file,
@@ -168,7 +175,7 @@ impl PartitionedWriter {
             return Ok(());
         };
         if file.writer.memory() > budget {
-            file.writer.end_group(&mut self.compressor).await?;
+            file.writer.end_group(&mut self.compressors).await?;
         }
         let written = written + file.writer.group_bytes();
         self.roll(key, written).await
@@ -199,7 +206,7 @@ impl PartitionedWriter {
             .and_then(|one| one.file.as_mut())
         {
             Some(file) => {
-                file.writer.end_group(&mut self.compressor).await?;
+                file.writer.end_group(&mut self.compressors).await?;
                 Ok(file.writer.bytes_written())
             }
             None => Ok(0),
@@ -229,7 +236,7 @@ impl PartitionedWriter {
             return Ok(0);
         };
         for rows in partition.waiting.take() {
-            file.writer.write(&rows, &mut self.compressor).await?;
+            file.writer.write(&rows, &mut self.compressors).await?;
         }
         Ok(file.writer.bytes_written())
     }
@@ -257,9 +264,11 @@ impl PartitionedWriter {
         let location = Path::parse(&path)
             .map_err(|error| Error::internal(format!("A staged file has no path: {error}")))?;
         let store: Arc<dyn ObjectStore> = Arc::clone(&self.spec.place.store);
-        let sink = BufWriter::with_capacity(store, location, self.spec.place.part_bytes);
+        let part = self.spec.place.part_bytes;
+        let sink = BufWriter::with_capacity(store, location, part)
+            .with_max_concurrency(if part < SMALL_PART { 2 } else { PARTS_AT_ONCE });
         let properties = self.properties_of(key)?;
-        let writer = FileWriter::new(sink, Arc::clone(&self.file_schema), properties)?;
+        let writer = FileWriter::new((sink, part), Arc::clone(&self.file_schema), properties)?;
         Ok(OpenFile { writer, path })
     }
 
@@ -310,7 +319,7 @@ impl PartitionedWriter {
         };
         self.open -= 1;
         fault::point("file.filled")?;
-        file.writer.finish(&mut self.compressor).await?;
+        file.writer.finish(&mut self.compressors).await?;
         fault::point("file.uploaded")?;
         let bytes = file.writer.bytes_written() as u64;
         self.spec.progress.add_bytes(bytes);

@@ -1,12 +1,14 @@
 //! Values as SQLite hands them over, into Arrow builders: one per column, chosen once per query.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
+use std::mem;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanBuilder, GenericStringBuilder, LargeBinaryBuilder,
-    OffsetSizeTrait, PrimitiveBuilder,
+    Array, ArrayRef, ArrowPrimitiveType, BooleanBuilder, GenericStringArray, LargeBinaryBuilder,
+    NullBufferBuilder, OffsetSizeTrait, PrimitiveBuilder,
 };
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int8Type, Int16Type,
     Int32Type, Int64Type, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
@@ -17,6 +19,7 @@ use rusqlite::types::ValueRef;
 use super::decimal::{Exact, wide_scaled};
 use super::temporal;
 use super::types::{Form, Reading};
+use crate::error::Result;
 use crate::schema::CanonicalType;
 
 /// Bytes that every value counts for in a batch.
@@ -31,7 +34,10 @@ pub(super) trait ColumnReader {
     fn push_null(&mut self);
 
     /// The values so far, in an array; begins anew.
-    fn finish(&mut self) -> ArrayRef;
+    ///
+    /// # Errors
+    /// None but of Arrow, for an array that it does not accept.
+    fn finish(&mut self) -> Result<ArrayRef>;
 }
 
 /// The reader of a column's values.
@@ -118,11 +124,11 @@ where
         self.builder.append_null();
     }
 
-    fn finish(&mut self) -> ArrayRef {
+    fn finish(&mut self) -> Result<ArrayRef> {
         let array = self.builder.finish();
         let data_type = array.data_type().clone();
         self.builder = PrimitiveBuilder::with_capacity(self.rows).with_data_type(data_type);
-        Arc::new(array)
+        Ok(Arc::new(array))
     }
 }
 
@@ -246,46 +252,65 @@ fn microseconds(nanoseconds: i128) -> Option<i64> {
     (nanoseconds % 1000 == 0).then(|| i64::try_from(nanoseconds / 1000).ok())?
 }
 
+/// Texts, one behind the other. A builder of Arrow's would do more for each.
 struct Text<O: OffsetSizeTrait> {
-    builder: GenericStringBuilder<O>,
+    bytes: Vec<u8>,
+    /// Where each ends, after a first zero.
+    ends: Vec<O>,
+    nulls: NullBufferBuilder,
     by_value: bool,
 }
 
 fn text<O: OffsetSizeTrait>(by_value: bool) -> Box<dyn ColumnReader> {
     Box::new(Text::<O> {
-        builder: GenericStringBuilder::new(),
+        bytes: Vec::new(),
+        ends: vec![O::zero()],
+        nulls: NullBufferBuilder::new(0),
         by_value,
     })
+}
+
+impl<O: OffsetSizeTrait> Text<O> {
+    fn end(&mut self) -> Option<()> {
+        self.ends.push(O::from_usize(self.bytes.len())?);
+        Some(())
+    }
 }
 
 impl<O: OffsetSizeTrait> ColumnReader for Text<O> {
     fn push(&mut self, value: ValueRef<'_>) -> Option<()> {
         match value {
-            ValueRef::Text(text) => self.builder.append_value(std::str::from_utf8(text).ok()?),
-            ValueRef::Integer(value) if self.by_value => {
-                write!(self.builder, "{value}").ok()?;
-                self.builder.append_value("");
+            ValueRef::Text(text) => {
+                // Most texts are short and plain, which is found faster than that they are UTF-8.
+                if !text.is_ascii() {
+                    std::str::from_utf8(text).ok()?;
+                }
+                self.bytes.extend_from_slice(text);
             }
+            ValueRef::Integer(value) if self.by_value => write!(self.bytes, "{value}").ok()?,
             // The shortest digits that read back as the same double.
-            ValueRef::Real(value) if self.by_value => {
-                write!(self.builder, "{value:?}").ok()?;
-                self.builder.append_value("");
-            }
+            ValueRef::Real(value) if self.by_value => write!(self.bytes, "{value:?}").ok()?,
             _ => return None,
         }
-        Some(())
+        self.nulls.append_non_null();
+        self.end()
     }
 
     fn push_null(&mut self) {
-        self.builder.append_null();
+        self.nulls.append_null();
+        self.ends.extend(self.ends.last().copied());
     }
 
-    fn finish(&mut self) -> ArrayRef {
-        let array = self.builder.finish();
+    fn finish(&mut self) -> Result<ArrayRef> {
         // The next batch will be about as large as this one.
-        let bytes = array.value_data().len();
-        self.builder = GenericStringBuilder::with_capacity(array.len(), bytes + bytes / 8);
-        Arc::new(array)
+        let room = self.bytes.len() + self.bytes.len() / 8;
+        let bytes = mem::replace(&mut self.bytes, Vec::with_capacity(room));
+        let rows = self.ends.len();
+        let ends = mem::replace(&mut self.ends, Vec::with_capacity(rows));
+        self.ends.push(O::zero());
+        let ends = OffsetBuffer::new(ends.into());
+        let array = GenericStringArray::try_new(ends, bytes.into(), self.nulls.finish())?;
+        Ok(Arc::new(array))
     }
 }
 
@@ -304,8 +329,8 @@ impl ColumnReader for Bytes {
         self.0.append_null();
     }
 
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
+    fn finish(&mut self) -> Result<ArrayRef> {
+        Ok(Arc::new(self.0.finish()))
     }
 }
 
@@ -327,7 +352,7 @@ impl ColumnReader for Boolean {
         self.0.append_null();
     }
 
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
+    fn finish(&mut self) -> Result<ArrayRef> {
+        Ok(Arc::new(self.0.finish()))
     }
 }

@@ -431,7 +431,8 @@ impl<'a> Batch<'a> {
     fn finish(&mut self) -> Result<RecordBatch> {
         let rows = self.rows;
         let whole = self.columns.iter_mut().map(|column| column.finish());
-        let columns: Vec<ArrayRef> = whole.map(|array| array.slice(0, rows)).collect();
+        let columns = whole.map(|array| Ok(array?.slice(0, rows)));
+        let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let schema = Arc::clone(&self.reader.schema);
         (self.rows, self.bytes) = (0, 0);

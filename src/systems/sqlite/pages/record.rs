@@ -168,7 +168,13 @@ impl Record<'_> {
 /// A number of up to eight bytes, the highest first.
 #[inline]
 fn integer(bytes: &[u8]) -> i64 {
-    let first = bytes.first().map_or(0, |byte| i64::from(*byte as i8));
-    let rest = bytes.iter().skip(1);
-    rest.fold(first, |value, byte| value << 8 | i64::from(*byte))
+    match *bytes {
+        [a] => (a as i8).into(),
+        [a, b] => i16::from_be_bytes([a, b]).into(),
+        [a, b, c] => (i32::from_be_bytes([a, b, c, 0]) >> 8).into(),
+        [a, b, c, d] => i32::from_be_bytes([a, b, c, d]).into(),
+        [a, b, c, d, e, f] => i64::from_be_bytes([a, b, c, d, e, f, 0, 0]) >> 16,
+        [a, b, c, d, e, f, g, h] => i64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        _ => 0,
+    }
 }
