@@ -58,6 +58,8 @@ pub mod schema;
 pub mod session;
 pub mod staging;
 pub mod systems;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 
 pub use error::{Error, ErrorKind, Result};
