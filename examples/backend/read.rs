@@ -13,9 +13,10 @@ use datafusion::datasource::listing::{
 };
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
-use goe::Result;
 use goe::schema::{PartitionHashes, RowHasher};
 use goe::staging::{StagedFile, partition_path};
+use goe::{Error, Result};
+use url::Url;
 
 /// The rows of some files of a folder. A column that a file lacks is NULL in its rows.
 pub fn rows(
@@ -26,11 +27,14 @@ pub fn rows(
     if files.is_empty() {
         return Ok(Arc::new(EmptyTable::new(schema)));
     }
+    // In a path the engine would take brackets and stars for a pattern.
     let url = |file: &StagedFile| {
         let path = folder.join(&file.path);
-        ListingTableUrl::parse(path.display().to_string())
+        let wrong = |()| Error::internal(format!("File {} has no absolute path", path.display()));
+        let url = Url::from_file_path(&path).map_err(wrong)?;
+        Ok(ListingTableUrl::parse(url)?)
     };
-    let urls = files.iter().map(url).collect::<Result<Vec<_>, _>>()?;
+    let urls = files.iter().map(url).collect::<Result<Vec<_>>>()?;
     let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
     let config = ListingTableConfig::new_with_multi_paths(urls)
         .with_listing_options(options)

@@ -28,7 +28,7 @@ pub const SYSTEM: System = System {
     frontend: Some(|connection| {
         connection.refuse_unknown(&[])?;
         let (_, folder) = connection.url().split_once(':').unwrap_or_default();
-        let (folder, name) = (PathBuf::from(folder), connection.name.clone());
+        let (folder, name) = (std::path::absolute(folder)?, connection.name.clone());
         Ok(Arc::new(Csv { name, folder }))
     }),
     backend: None,
@@ -181,21 +181,20 @@ fn columns(table: &TableName, header: &str) -> Result<(Vec<Column>, Vec<String>)
     Err(Error::unsupported(message).hint(format!("known are: {}", CsvTypes.natives().join(", "))))
 }
 
-/// The parts between commas; a comma in `decimal(12,2)` is none.
+/// The parts between commas; a part with a comma in it stands in quotes, as everywhere in CSV.
 fn header_parts(header: &str) -> Vec<&str> {
-    let (mut depth, mut from, mut parts) = (0, 0, Vec::new());
+    let (mut quoted, mut from, mut parts) = (false, 0, Vec::new());
     for (at, c) in header.char_indices() {
         match c {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            ',' if depth == 0 => {
-                parts.push(&header[from..at]);
+            '"' => quoted = !quoted,
+            ',' if !quoted => {
+                parts.push(header[from..at].trim_matches('"'));
                 from = at + 1;
             }
             _ => {}
         }
     }
-    parts.push(&header[from..]);
+    parts.push(header[from..].trim_matches('"'));
     parts
 }
 

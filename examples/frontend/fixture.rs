@@ -13,7 +13,7 @@ use crate::catalog::{Csv, SCHEMA};
 /// A folder of tables.
 pub struct Folder(pub tempfile::TempDir);
 
-const HEADER: &str = "id:bigint key,name:text,amount:decimal(12,2),day:date";
+const HEADER: &str = "id:bigint key,name:text,\"amount:decimal(12,2)\",day:date";
 
 /// Rows of a file.
 const ROWS: usize = 150;

@@ -1,9 +1,9 @@
 //! A frontend of one's own, outside this crate: `cargo run --example frontend`.
 //!
 //! A folder of CSV files. Each folder in it is a table and each file of that some of its rows; the
-//! first line names columns with their types: `id:bigint key,name:text,amount:decimal(12,2)`. Files
-//! are written once; a load adds a file. The program tries the frontend by the public suite, prints
-//! the report, and offloads a table into Delta.
+//! first line names columns with their types: `id:bigint key,name:text,"amount:decimal(12,2)"`.
+//! Files are written once; a load adds a file. The program tries the frontend by the public suite,
+//! prints the report, and offloads a table into Delta.
 
 mod catalog;
 mod dialect;

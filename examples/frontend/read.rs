@@ -1,6 +1,6 @@
 //! Reading: text from an engine of one's own, values from text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
@@ -20,6 +20,7 @@ use goe::frontend::{
 use goe::schema::{CanonicalType, Column, parse_value, shorten};
 use goe::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
+use url::Url;
 
 use crate::catalog::{CsvFile, files};
 use crate::dialect::CsvSql;
@@ -55,7 +56,7 @@ impl CsvSnapshot {
         }
     }
 
-    /// The paths of a split's files.
+    /// Where a split's files are.
     fn paths(&self, split: Option<&Split>) -> Result<Vec<String>> {
         let range = split.and_then(|split| split.relation.as_deref());
         let (from, to) = range
@@ -66,7 +67,7 @@ impl CsvSnapshot {
             file.name.as_str() > from && (to.is_empty() || file.name.as_str() <= to)
         };
         let path = |file: &CsvFile| match now.contains(file) {
-            true => Ok(self.folder.join(&file.name).display().to_string()),
+            true => location(&self.folder.join(&file.name)),
             false => Err(changed(&self.table.name)),
         };
         self.files.iter().filter(inside).map(path).collect()
@@ -131,12 +132,22 @@ impl CsvSnapshot {
     fn with_key(&self, request: &ReadRequest) -> ReadRequest {
         let mut request = request.clone();
         if let Select::Columns(columns) = &mut request.select {
-            let all = self.table.columns.iter().enumerate();
-            let key = all.filter(|(_, column)| self.table.primary_key.contains(&column.name));
-            columns.extend(key.map(|(position, _)| position));
+            for (position, column) in self.table.columns.iter().enumerate() {
+                let is_key = self.table.primary_key.contains(&column.name);
+                if is_key && !columns.contains(&position) {
+                    columns.push(position);
+                }
+            }
         }
         request
     }
+}
+
+/// A file as a URL: in a path the engine would take brackets and stars for a pattern.
+fn location(path: &Path) -> Result<String> {
+    let url = Url::from_file_path(path);
+    let wrong = |()| Error::internal(format!("File {} has no absolute path", path.display()));
+    url.map(String::from).map_err(wrong)
 }
 
 /// The values of a batch: from text, or of an aggregate.

@@ -172,7 +172,8 @@ pub fn select_sql(
         }
         Select::Aggregates(aggregates) => {
             let texts = aggregates.iter().map(|a| {
-                let column = table.columns.get(a.column);
+                let of_rows = a.function == AggregateFunction::Rows;
+                let column = table.columns.get(a.column).filter(|_| !of_rows);
                 dialect.aggregate(a.function, column)
             });
             texts.collect::<Vec<_>>().join(", ")

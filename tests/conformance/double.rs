@@ -67,6 +67,11 @@ impl FrontendFixture for SqlServer {
         Ok(())
     }
 
+    async fn alter(&self, table: &str) -> Result<()> {
+        self.tds.alter(&format!("dbo.{table}"));
+        Ok(())
+    }
+
     async fn untyped(&self, table: &str) -> Result<Vec<String>> {
         let name = format!("dbo.{table}");
         let made = Table::new(&name)

@@ -53,16 +53,16 @@ impl BackendFixture for LocalLake {
     }
 
     async fn estrange(&self, table: &str) -> Result<String> {
-        let features = r#"["identityColumns", "appendOnly", "invariants"]"#;
+        let features = r#"["deletionVectors"]"#;
         let entry = format!(
-            "{{\"protocol\":{{\"minReaderVersion\":1,\"minWriterVersion\":7,\
-             \"writerFeatures\":{features}}}}}\n"
+            "{{\"protocol\":{{\"minReaderVersion\":3,\"minWriterVersion\":7,\
+             \"readerFeatures\":{features},\"writerFeatures\":{features}}}}}\n"
         );
         self.write(
             &format!("dw/{table}/_delta_log/00000000000000000001.json"),
             &entry,
         )?;
-        Ok("identityColumns".to_owned())
+        Ok("deletionVectors".to_owned())
     }
 }
 

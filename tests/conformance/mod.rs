@@ -63,7 +63,7 @@ async fn postgres_keeps_the_contract_of_frontends() {
     let Some(server) = crate::project::postgres() else {
         return;
     };
-    holds(&try_frontend(databases::Postgres::new(&server)).await, 2);
+    holds(&try_frontend(databases::Postgres::new(&server)).await, 3);
 }
 
 #[cfg(all(feature = "sqlserver", feature = "postgres"))]

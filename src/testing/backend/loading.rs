@@ -144,7 +144,13 @@ pub(super) async fn exact_aggregates(world: &World) -> Verdict {
     };
     let seen = world.backend.aggregates(&target.definition, &manifest);
     let seen = seen.await?.columns;
-    for ((column, seen), staged) in target.definition.columns.iter().zip(&seen).zip(&file.bounds) {
+    for ((column, seen), staged) in target
+        .definition
+        .columns
+        .iter()
+        .zip(&seen)
+        .zip(&file.bounds)
+    {
         let kind = column.stored.to_arrow();
         let sum = match kind {
             DataType::Decimal128(_, scale) => DataType::Decimal128(38, scale),

@@ -59,7 +59,7 @@ pub(super) async fn typed(world: &World) -> Verdict {
         return failed(difference);
     }
     let [id, name, _, day] = positions(&source)?;
-    for columns in [vec![day, id], vec![name], vec![id, name, day, id]] {
+    for columns in [vec![day, id], vec![name], vec![name, id, day]] {
         let request = ReadRequest::columns(columns);
         let wanted = request_schema(source.table(), &request.select);
         for batch in read(&snapshot, None, &request).await? {
