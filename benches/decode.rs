@@ -8,6 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::TryStreamExt;
 use goe::config::Connection;
 use goe::frontend::{BatchLimits, OpenOptions, ReadRequest, Select, Snapshot, Source};
+use goe::systems::Systems;
 
 const ROWS: usize = 100_000;
 
@@ -35,7 +36,9 @@ fn fill(file: &Path) {
 
 async fn open(file: &Path, table: &str) -> Arc<dyn Source> {
     let url = format!("sqlite:{}", file.display());
-    let frontend = goe::systems::frontend(&Connection::of_url(&url)).expect("a frontend");
+    let frontend = Systems::default()
+        .frontend(&Connection::of_url(&url))
+        .expect("a frontend");
     let options = OpenOptions::default();
     frontend
         .open("main", table, &options)

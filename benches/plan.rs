@@ -14,6 +14,7 @@ use goe::frontend::{
 };
 use goe::offload::{OffloadSpec, PartitionRequest, Take, resolve};
 use goe::session::Session;
+use goe::systems::Systems;
 use tokio::runtime::Runtime;
 
 const COLUMNS: usize = 2000;
@@ -33,7 +34,9 @@ fn fill(file: &Path) {
 
 fn describe(runtime: &Runtime, file: &Path) -> SourceTable {
     let url = format!("sqlite:{}", file.display());
-    let frontend = goe::systems::frontend(&Connection::of_url(&url)).expect("a frontend");
+    let frontend = Systems::default()
+        .frontend(&Connection::of_url(&url))
+        .expect("a frontend");
     let options = OpenOptions::default();
     let opened = runtime.block_on(frontend.open("main", "days", &options));
     opened.expect("a table").table().clone()
@@ -104,7 +107,9 @@ fn partitions(criterion: &mut Criterion, table: &SourceTable) {
 
 fn filter(criterion: &mut Criterion, table: &SourceTable, file: &Path) {
     let url = format!("sqlite:{}", file.display());
-    let frontend = goe::systems::frontend(&Connection::of_url(&url)).expect("a frontend");
+    let frontend = Systems::default()
+        .frontend(&Connection::of_url(&url))
+        .expect("a frontend");
     let dialect = frontend.dialect();
     let term = |i: i64| col("n").gt(lit(3 * i)).and(col("n").lt(lit(3 * i + 2)));
     let filter = (0..TERMS).map(term).reduce(Expr::or).expect("terms");

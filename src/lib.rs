@@ -16,7 +16,8 @@
 //!     Record    what is covered, kept with the data
 //! ```
 //!
-//! Products are in [`systems`] alone. [`session::Session`] is where a program begins:
+//! Products are in [`systems`] alone; a program adds its own with [`systems::Systems::with`] and
+//! tries them by the suites of the feature `testing`. [`session::Session`] is where a program begins:
 //!
 //! ```no_run
 //! # async fn example() -> goe::Result<()> {
@@ -58,6 +59,8 @@ pub mod schema;
 pub mod session;
 pub mod staging;
 pub mod systems;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 
 pub use error::{Error, ErrorKind, Result};

@@ -7,6 +7,7 @@ mod canary;
 mod change;
 mod chunks;
 mod cli;
+mod conformance;
 #[cfg(debug_assertions)]
 mod crash;
 #[cfg(all(feature = "sqlserver", feature = "postgres"))]
@@ -47,4 +48,5 @@ mod statements;
 #[cfg(feature = "s3")]
 mod store;
 mod tidy;
+mod toy;
 mod windows;

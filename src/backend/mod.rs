@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::frontend::{Probe, TableEntry, TypeMap};
 use crate::schema::{Column, PartitionHashes, TableName};
-use crate::staging::Manifest;
+use crate::staging::{ColumnBounds, Manifest};
 
 pub use crate::staging::StagingPlace;
 pub use change::{Change, TargetColumn, TargetDefinition};
@@ -31,37 +31,67 @@ pub trait Backend: Debug + Send + Sync {
     /// The system's types.
     fn types(&self) -> &dyn TypeMap;
 
-    /// Reaches the place, logs in and looks around, without leaving anything there.
+    /// Reaches the place, logs in and looks around.
+    ///
+    /// # Behavior
+    /// - Leaves nothing there.
     async fn probe(&self) -> Result<Probe>;
 
     /// The tables that stand there.
-    async fn tables(&self) -> Result<Vec<TableEntry>>;
-
-    /// Describes a target with its record; `None` when there is nothing by that name.
     ///
     /// # Behavior
+    /// - Every published table is listed once, in order of schema and name.
+    async fn tables(&self) -> Result<Vec<TableEntry>>;
+
+    /// Describes a target with its record.
+    ///
+    /// # Behavior
+    /// - `None` where there is nothing by that name.
+    /// - Tells the columns, the partition columns and the record that were published.
     /// - A place that holds something else is refused with kind AlreadyExists and says what.
     /// - A table with features that we can't keep true to is Unsupported and names them.
     async fn describe(&self, schema: &str, table: &str) -> Result<Option<TargetTable>>;
 
-    /// What a change does, as text for people: DDL where the system has it. Pure.
+    /// What a change does, as text for people: DDL where the system has it.
+    ///
+    /// # Behavior
+    /// - Nothing happens there.
     fn statements(&self, change: &Change) -> Vec<String>;
 
     /// Where the files of a target are staged.
     fn staging(&self, schema: &str, table: &str) -> Result<StagingPlace>;
 
-    /// Takes staged files in where only `hashes` of this manifest sees them. Does nothing the
-    /// second time, and nothing at all where the staged files are the table's future files.
+    /// Takes staged files in; does nothing where they are the table's future files.
+    ///
+    /// # Behavior
+    /// - Nobody sees the rows before they are published.
+    /// - A second time it changes nothing.
     async fn load(&self, target: &TargetDefinition, manifest: &Manifest) -> Result<()>;
 
     /// The sums of what the backend now holds, per partition (by [`crate::staging::partition_path`])
     /// and in the order of the definition's columns, read back through the system's own reader.
+    ///
+    /// # Behavior
+    /// - Of a manifest: of its rows and no others.
+    /// - Of what is published: of all its rows, by partition.
     async fn hashes(
         &self,
         target: &TargetDefinition,
         scope: Scope<'_>,
         readers: usize,
     ) -> Result<PartitionHashes>;
+
+    /// What the backend itself says of the loaded rows, computed where they are. Asked where the
+    /// facts say [`LoadedProof::Aggregates`]; kind Unsupported elsewhere.
+    ///
+    /// # Behavior
+    /// - Sees the rows of the manifest and no others.
+    /// - States a bound or a sum in the text form of [`ColumnBounds`], and only where it is exact.
+    async fn aggregates(
+        &self,
+        target: &TargetDefinition,
+        manifest: &Manifest,
+    ) -> Result<LoadedAggregates>;
 
     /// Makes the rows of a manifest and the record visible together.
     ///
@@ -71,9 +101,16 @@ pub trait Backend: Debug + Send + Sync {
     ///   that it was there already.
     /// - A record that is not the one that the publication continues is refused with kind Conflict.
     /// - A smaller fence than the stored record's is refused with kind Locked.
+    /// - With [`Mode::ReplaceAll`] the rows that were there go in the same step, and are counted.
+    /// - With [`Mode::ReplaceWhere`] those go for which the predicate is true and no others, or it is
+    ///   refused with kind Unsupported and nothing changes.
+    /// - With [`Change::AddColumns`] the columns are there in the same step, NULL in older rows.
     async fn publish(&self, publication: &Publication) -> Result<Published>;
 
-    /// What was kept beside the target as the proof of a record's chunk; `None` if it is gone.
+    /// What was kept beside the target as the proof of a record's chunk.
+    ///
+    /// # Behavior
+    /// - The proof that was published, and `None` for a record that has none there.
     async fn proof(
         &self,
         schema: &str,
@@ -82,6 +119,9 @@ pub trait Backend: Debug + Send + Sync {
     ) -> Result<Option<Value>>;
 
     /// The rows of a manifest that is loaded and not yet published, for queries.
+    ///
+    /// # Behavior
+    /// - Its rows and no others, typed by the definition.
     async fn staged(
         &self,
         target: &TargetDefinition,
@@ -89,14 +129,23 @@ pub trait Backend: Debug + Send + Sync {
     ) -> Result<Arc<dyn TableProvider>>;
 
     /// The published table, for queries.
+    ///
+    /// # Behavior
+    /// - All published rows, typed by the definition.
+    /// - A table that is not there is NotFound.
     async fn table(&self, schema: &str, table: &str) -> Result<Arc<dyn TableProvider>>;
 
     /// Compares what the target's own books say with the objects that are there; no row is read.
-    /// Nothing is found where there is no such table.
+    ///
+    /// # Behavior
+    /// - Nothing is found where there is no such table, and no flaw where all is in order.
     async fn check(&self, schema: &str, table: &str) -> Result<Checked>;
 
-    /// Staged files that no version of the table names and that belong to none of the runs in
-    /// `living`. With `remove` they are removed.
+    /// Staged files that nothing needs.
+    ///
+    /// # Behavior
+    /// - Files of a run that is not in `living` are found unless a version of the table names them.
+    /// - With `remove` they are removed, and nothing else is.
     async fn orphans(
         &self,
         schema: &str,
@@ -121,6 +170,38 @@ pub struct BackendFacts {
     pub identifier_chars: usize,
     /// Whether two columns may differ in case alone.
     pub case_twins: bool,
+    /// Whether rows can be partitioned at all; otherwise the table is clustered by the columns that
+    /// it would be partitioned by.
+    pub partitions: bool,
+    /// How loaded rows are proved unless the offload says otherwise.
+    pub loaded_proof: LoadedProof,
+}
+
+/// How the rows that a backend took in are proved to be those that were staged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadedProof {
+    /// They are read back and hashed: reading is as cheap as reading the staged files.
+    ReadBack,
+    /// The backend computes aggregates of them: reading would send every row over the wire.
+    Aggregates,
+}
+
+/// What a backend says of loaded rows without sending them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadedAggregates {
+    /// How many rows.
+    pub rows: u64,
+    /// One per column, in the order of the definition.
+    pub columns: Vec<ColumnAggregates>,
+}
+
+/// What a backend says of one column of loaded rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnAggregates {
+    /// How many values are NULL.
+    pub nulls: u64,
+    /// Least, greatest and sum; `None` for what the backend can't state exactly.
+    pub bounds: ColumnBounds,
 }
 
 /// A target as its system describes it.

@@ -84,7 +84,7 @@ async fn probe(connections: &Connections, name: &str) -> Vec<Report> {
 
 async fn probe_frontend(
     connections: &Connections,
-    system: &System,
+    system: System,
     name: &str,
 ) -> Option<Result<Probe>> {
     system.frontend?;
@@ -96,7 +96,7 @@ async fn probe_frontend(
 
 async fn probe_backend(
     connections: &Connections,
-    system: &System,
+    system: System,
     name: &str,
 ) -> Option<Result<Probe>> {
     system.backend?;

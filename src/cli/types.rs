@@ -8,7 +8,7 @@ use super::stop::Done;
 use crate::error::Error;
 use crate::frontend::TypeMap;
 use crate::schema::{CanonicalType, Fidelity};
-use crate::systems::{SYSTEMS, system};
+use crate::systems::Systems;
 
 /// Show how the types of systems are mapped
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ impl Types {
         match (self.from, self.to) {
             (None, _) => list_systems(context),
             (Some(name), None) => {
-                let types = (system(&name)?.types)();
+                let types = (Systems::default().find(&name)?.types)();
                 let read = types
                     .natives()
                     .into_iter()
@@ -53,7 +53,8 @@ impl Types {
                 show(context, read.chain(written).collect())
             }
             (Some(from), Some(to)) => {
-                let (from, to) = ((system(&from)?.types)(), (system(&to)?.types)());
+                let systems = Systems::default();
+                let (from, to) = ((systems.find(&from)?.types)(), (systems.find(&to)?.types)());
                 let natives = from.natives().into_iter();
                 show(
                     context,
@@ -66,7 +67,8 @@ impl Types {
 
 fn list_systems(context: &Context) -> Done {
     let role = |does: bool| if does { "yes" } else { "" }.to_owned();
-    let lines = SYSTEMS.iter().map(|system| {
+    let systems = Systems::default();
+    let lines = systems.iter().map(|system| {
         let schemes = system.schemes.iter().map(|scheme| format!("{scheme}:"));
         [
             system.name.to_owned(),
@@ -76,7 +78,7 @@ fn list_systems(context: &Context) -> Done {
         ]
     });
     if context.screen.is_json() {
-        return SYSTEMS.iter().try_for_each(|system| {
+        return systems.iter().try_for_each(|system| {
             context.screen.json(&serde_json::json!({
                 "system": system.name,
                 "schemes": system.schemes,

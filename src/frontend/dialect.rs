@@ -18,7 +18,10 @@ pub enum Comparison {
 
 /// The SQL of one system. The only place where its names and values become text.
 pub trait Dialect: Debug + Send + Sync {
-    /// A quoted identifier; any name at all, inner quotes doubled.
+    /// A quoted identifier, inner quotes doubled.
+    ///
+    /// # Behavior
+    /// - Any name at all is one name.
     fn quote(&self, name: &str) -> String;
 
     /// What is selected to read a column.

@@ -54,7 +54,10 @@ pub trait Frontend: Debug + Send + Sync {
     /// - Fails with kind Connect, Authenticate, Permission, NotFound or Config, each with a hint.
     async fn probe(&self) -> Result<Probe>;
 
-    /// The tables and views that can be named, in order of schema and name.
+    /// The tables and views that can be named.
+    ///
+    /// # Behavior
+    /// - Every table that can be opened is listed once, in order of schema and name.
     async fn tables(&self) -> Result<Vec<TableEntry>>;
 
     /// Describes one table in one round trip.
@@ -63,6 +66,7 @@ pub trait Frontend: Debug + Send + Sync {
     /// - `schema` and `table` match exactly first, then without regard to case if only one fits.
     /// - An unknown schema or table is NotFound with the nearest name as hint.
     /// - A type without a canonical type is Unsupported and names every such column at once.
+    /// - An option for a column that is not there, or of an unknown form, is refused with kind Usage.
     async fn open(
         &self,
         schema: &str,
@@ -207,6 +211,8 @@ pub trait Source: Debug + Send + Sync {
     /// - The session is read-only.
     /// - A table that was dropped or altered since it was described is refused with kind Conflict.
     /// - May give fewer readers than asked for, and says so in its facts.
+    /// - Every reader sees the rows of one state, and none that were written later, unless its facts
+    ///   say that it is mixed.
     async fn snapshot(&self, readers: usize) -> Result<Arc<dyn Snapshot>>;
 }
 
@@ -219,8 +225,13 @@ pub trait Snapshot: Debug + Send + Sync {
     /// Reads a split, or the whole table for `None`.
     ///
     /// # Behavior
-    /// - Rows come typed by [`request_schema`]; a value that breaks its column's declared type
-    ///   ends the stream with kind Data and names table, column, key and value.
+    /// - Rows come typed by [`request_schema`], with the columns that were asked for, in that order.
+    /// - A value that breaks its column's declared type ends the stream with kind Data and names
+    ///   table, column, key and value.
+    /// - A filter keeps the rows that the engine would keep, or more of them where it is no exact one.
+    /// - Aggregates are those of the rows that it would read; one that is not exact is refused with
+    ///   kind Unsupported, rows are always counted.
+    /// - A limit is the most rows that come of a split.
     /// - At most `readers` streams are open at once; one more waits for a free reader.
     /// - Batches hold at most the request's rows, and at most its bytes unless one row is larger.
     /// - Dropping the stream stops the source's work within 5 s.
@@ -249,12 +260,19 @@ pub trait TypeMap: Send + Sync {
 
     /// The canonical type of a native type text.
     ///
+    /// # Behavior
+    /// - Every type that `natives` names is mapped, or refused with kind Unsupported and a hint.
+    ///
     /// # Errors
     /// [`crate::ErrorKind::Unsupported`] with the type, the reason and what to do.
     fn to_canonical(&self, native: &str) -> Result<Mapping<CanonicalType>>;
 
     /// The native type that holds a canonical type, and the canonical type that rows are staged
     /// as for it (text for a type that the system lacks).
+    ///
+    /// # Behavior
+    /// - Every canonical type has a native one that `to_canonical` reads, or is refused with kind
+    ///   Unsupported and a hint.
     ///
     /// # Errors
     /// As [`TypeMap::to_canonical`].

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::{Dialect, SourceTable, Split};
@@ -95,6 +96,30 @@ impl Default for BatchLimits {
     }
 }
 
+impl BatchLimits {
+    /// A batch in pieces that keep the limits.
+    #[must_use]
+    pub fn cut(&self, batch: &RecordBatch) -> Vec<RecordBatch> {
+        let (mut pieces, mut from) = (Vec::new(), 0);
+        while from < batch.num_rows() {
+            let mut rows = (batch.num_rows() - from).min(self.rows.max(1));
+            while rows > 1 && held_bytes(&batch.slice(from, rows)) > self.bytes {
+                rows /= 2;
+            }
+            pieces.push(batch.slice(from, rows));
+            from += rows;
+        }
+        pieces
+    }
+}
+
+/// Bytes of a batch's values, those beside a slice left out.
+fn held_bytes(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter();
+    let bytes = columns.map(|column| column.to_data().get_slice_memory_size());
+    bytes.map(Result::unwrap_or_default).sum()
+}
+
 /// The schema that a request's batches have.
 #[must_use]
 pub fn request_schema(table: &SourceTable, select: &Select) -> SchemaRef {
@@ -147,7 +172,8 @@ pub fn select_sql(
         }
         Select::Aggregates(aggregates) => {
             let texts = aggregates.iter().map(|a| {
-                let column = table.columns.get(a.column);
+                let of_rows = a.function == AggregateFunction::Rows;
+                let column = table.columns.get(a.column).filter(|_| !of_rows);
                 dialect.aggregate(a.function, column)
             });
             texts.collect::<Vec<_>>().join(", ")

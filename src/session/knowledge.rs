@@ -17,7 +17,7 @@ use super::memory::Memory;
 use crate::error::Result;
 use crate::repository::Repository;
 use crate::schema::CanonicalType;
-use crate::systems::{Connections, SYSTEMS};
+use crate::systems::{Connections, Systems};
 
 /// The tables that are not the repository's.
 const OWN: [&str; 2] = ["connections", "type_mapping"];
@@ -39,7 +39,7 @@ impl SchemaProvider for Knowledge {
     async fn table(&self, name: &str) -> PlanResult<Option<Arc<dyn TableProvider>>> {
         let rows = match name {
             "connections" => connections(&self.connections)?,
-            "type_mapping" => type_mapping()?,
+            "type_mapping" => type_mapping(self.connections.systems())?,
             remembered => return Ok(self.remembered(remembered)?),
         };
         let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
@@ -106,9 +106,9 @@ fn texts<T: AsRef<str>>(values: impl IntoIterator<Item = Option<T>>) -> ArrayRef
 }
 
 /// Every native type of every system with its canonical type, and the way back.
-fn type_mapping() -> Result<RecordBatch> {
+fn type_mapping(systems: &Systems) -> Result<RecordBatch> {
     let mut rows: Vec<[Option<String>; 6]> = Vec::new();
-    for system in SYSTEMS {
+    for system in systems.iter() {
         let types = (system.types)();
         for native in types.natives() {
             let (canonical, fidelity, reason) = match types.to_canonical(&native) {

@@ -29,7 +29,7 @@ use crate::run::{
     filled_targets, plan_statement, remembered_targets,
 };
 use crate::schema::TableName;
-use crate::systems::Connections;
+use crate::systems::{Connections, Systems};
 use engine::GoeOptions;
 use knowledge::Knowledge;
 use memory::Memory;
@@ -70,8 +70,16 @@ impl Session {
     /// # Errors
     /// [`ErrorKind::Internal`] when the engine can't be set up.
     pub fn new(config: Config) -> Result<Self> {
+        Self::with(Systems::default(), config)
+    }
+
+    /// The same with other systems than those of this build.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn with(systems: Systems, config: Config) -> Result<Self> {
         let memory = Arc::new(Memory::new(config.repository().clone()));
-        let connections = Arc::new(Connections::new(config));
+        let connections = Arc::new(Connections::to(systems, config));
         let engine = engine::build(
             &connections,
             OpenOptions::default(),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::system;
+use super::{System, Systems};
 use crate::backend::Backend;
 use crate::config::{Config, Connection, NewConnection};
 use crate::error::Result;
@@ -13,6 +13,7 @@ use crate::schema::TableName;
 /// The frontends and backends of a configuration. Asked again for a name it gives the same one.
 #[derive(Debug)]
 pub struct Connections {
+    systems: Systems,
     config: Config,
     /// The same with the connections that were made since.
     current: RwLock<Config>,
@@ -25,16 +26,29 @@ pub struct Connections {
 type Cache<T> = Mutex<HashMap<String, Arc<T>>>;
 
 impl Connections {
-    /// The connections of a configuration; nothing is connected yet.
+    /// The connections of a configuration to systems of this build; nothing is connected yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
+        Self::to(Systems::default(), config)
+    }
+
+    /// The connections of a configuration to these systems.
+    #[must_use]
+    pub fn to(systems: Systems, config: Config) -> Self {
         Self {
+            systems,
             current: RwLock::new(config.clone()),
             config,
             frontends: Cache::default(),
             backends: Cache::default(),
             described: Mutex::default(),
         }
+    }
+
+    /// The systems that connections can name.
+    #[must_use]
+    pub fn systems(&self) -> &Systems {
+        &self.systems
     }
 
     /// What was configured at first.
@@ -60,7 +74,7 @@ impl Connections {
     pub fn keep(&self, connection: &NewConnection<'_>) -> Result<()> {
         let scheme = connection.url.split(':').next().unwrap_or_default();
         if !scheme.starts_with("${") {
-            system(scheme)?;
+            self.systems.find(scheme)?;
         }
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         *current = current.keep(connection)?;
@@ -76,10 +90,10 @@ impl Connections {
     /// The frontend of a connection's name, or of a URL.
     ///
     /// # Errors
-    /// Those of [`Config::connection`] and [`super::frontend`].
+    /// Those of [`Config::connection`] and [`Systems::frontend`].
     pub fn frontend(&self, name_or_url: &str) -> Result<Arc<dyn Frontend>> {
         cached(&self.frontends, name_or_url, || {
-            super::frontend(&self.connection(name_or_url)?)
+            self.systems.frontend(&self.connection(name_or_url)?)
         })
     }
 
@@ -134,28 +148,26 @@ impl Connections {
     /// The backend of a connection's name, or of a URL.
     ///
     /// # Errors
-    /// Those of [`Config::connection`] and [`super::backend`].
+    /// Those of [`Config::connection`] and [`Systems::backend`].
     pub fn backend(&self, name_or_url: &str) -> Result<Arc<dyn Backend>> {
         cached(&self.backends, name_or_url, || {
-            super::backend(&self.connection(name_or_url)?)
+            self.systems.backend(&self.connection(name_or_url)?)
         })
     }
 
     /// The system that a connection's name or a URL means.
     ///
     /// # Errors
-    /// Those of [`Config::connection`] and [`system`].
-    pub fn system(&self, name_or_url: &str) -> Result<&'static super::System> {
-        system(
-            self.with_current(|config| config.connection(name_or_url))?
-                .scheme(),
-        )
+    /// Those of [`Config::connection`] and [`Systems::find`].
+    pub fn system(&self, name_or_url: &str) -> Result<System> {
+        let connection = self.with_current(|config| config.connection(name_or_url))?;
+        self.systems.find(connection.scheme())
     }
 
     /// A resolved connection, relative paths of its URL seen from the current folder.
     fn connection(&self, name_or_url: &str) -> Result<Connection> {
         let connection = self.with_current(|config| config.connection(name_or_url))?;
-        let local = system(connection.scheme())?.local_paths;
+        let local = self.systems.find(connection.scheme())?.local_paths;
         Ok(if local {
             connection.with_local_path()
         } else {

@@ -1,10 +1,13 @@
 //! The only place that names a product: one folder each, and this registry.
+//!
+//! A program may add systems of its own: [`Systems::with`].
 
 mod connections;
 #[cfg(feature = "delta")]
 mod delta;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+mod registry;
 mod shelf;
 mod silence;
 #[cfg(feature = "sqlite")]
@@ -17,13 +20,14 @@ use std::sync::Arc;
 
 use crate::backend::Backend;
 use crate::config::Connection;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::frontend::{Frontend, TypeMap};
 
 pub use connections::Connections;
+pub use registry::Systems;
 pub use stopping::stopped;
 
-/// A system that this build knows.
+/// A system that connections can name.
 #[derive(Debug, Clone, Copy)]
 pub struct System {
     /// Its name.
@@ -41,7 +45,7 @@ pub struct System {
 }
 
 /// Every system of this build.
-pub static SYSTEMS: &[System] = &[
+static SYSTEMS: &[System] = &[
     #[cfg(feature = "sqlite")]
     sqlite::SYSTEM,
     #[cfg(feature = "postgres")]
@@ -51,53 +55,3 @@ pub static SYSTEMS: &[System] = &[
     #[cfg(feature = "delta")]
     delta::SYSTEM,
 ];
-
-/// The system of a name or URL scheme.
-///
-/// # Errors
-/// [`ErrorKind::Config`] with the systems of this build.
-pub fn system(name: &str) -> Result<&'static System> {
-    SYSTEMS
-        .iter()
-        .find(|system| system.name == name || system.schemes.contains(&name))
-        .ok_or_else(|| {
-            let known: Vec<&str> = SYSTEMS.iter().map(|system| system.name).collect();
-            Error::new(
-                ErrorKind::Config,
-                format!("\"{name}\" is no system of this build"),
-            )
-            .hint(format!("it has: {}", known.join(", ")))
-        })
-}
-
-/// The frontend of a connection.
-///
-/// # Errors
-/// [`ErrorKind::Config`] for a wrong URL or option, [`ErrorKind::Unsupported`] for a system that
-/// tables do not leave.
-pub fn frontend(connection: &Connection) -> Result<Arc<dyn Frontend>> {
-    let system = system(connection.scheme())?;
-    let open = system.frontend.ok_or_else(|| {
-        Error::unsupported(format!(
-            "Connection \"{}\" is {}, which goe loads but does not read from",
-            connection.name, system.name
-        ))
-    })?;
-    open(connection)
-}
-
-/// The backend of a connection.
-///
-/// # Errors
-/// [`ErrorKind::Config`] for a wrong URL or option, [`ErrorKind::Unsupported`] for a system that
-/// tables do not reach.
-pub fn backend(connection: &Connection) -> Result<Arc<dyn Backend>> {
-    let system = system(connection.scheme())?;
-    let open = system.backend.ok_or_else(|| {
-        Error::unsupported(format!(
-            "Connection \"{}\" is {}, which goe reads but does not load",
-            connection.name, system.name
-        ))
-    })?;
-    open(connection)
-}

@@ -298,7 +298,7 @@ impl Relation {
                 let error = Error::usage(text);
                 return Err(match nearest(column, names()) {
                     Some(near) => error.hint(format!("did you mean \"{near}\"?")),
-                    None => error,
+                    None => error.hint("goe describe shows a table's columns"),
                 });
             };
             asked[position] = Some(form.as_str());

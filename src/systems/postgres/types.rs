@@ -181,9 +181,10 @@ pub(super) fn canonical(native: &Native) -> Result<Mapping<CanonicalType>> {
         Kind::Enum => text("an enum's label"),
         Kind::Other => text("the server's text form"),
         Kind::Pseudo => {
-            return Err(Error::unsupported(
-                "A pseudo-type has no values that can be read",
-            ));
+            return Err(
+                Error::unsupported("A pseudo-type has no values that can be read")
+                    .hint("leave the column out"),
+            );
         }
     })
 }

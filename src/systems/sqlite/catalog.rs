@@ -421,7 +421,7 @@ fn columns(
         let error = Error::usage(message);
         return Err(match nearest(unknown, names) {
             Some(near) => error.hint(format!("did you mean \"{near}\"?")),
-            None => error,
+            None => error.hint("goe describe shows a table's columns"),
         });
     }
     raw.iter()

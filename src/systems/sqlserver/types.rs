@@ -197,12 +197,14 @@ fn own(kind: Kind) -> Result<Mapping<CanonicalType>> {
         Kind::Variant => {
             return Err(Error::unsupported(
                 "each sql_variant has a type of its own: read it as text, which leaves the types out",
-            ));
+            )
+            .hint("read the column as text"));
         }
         Kind::Other => {
-            return Err(Error::unsupported(
-                "goe knows nothing of the type: read it as text",
-            ));
+            return Err(
+                Error::unsupported("goe knows nothing of the type: read it as text")
+                    .hint("read the column as text"),
+            );
         }
     })
 }
