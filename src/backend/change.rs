@@ -14,6 +14,8 @@ pub struct TargetDefinition {
     pub columns: Vec<TargetColumn>,
     /// The names of the columns that it is partitioned by.
     pub partition_columns: Vec<String>,
+    /// The names of the columns that its rows are kept together by, where the system does that.
+    pub cluster_columns: Vec<String>,
     /// The table's comment.
     pub comment: Option<String>,
 }
@@ -185,6 +187,7 @@ mod tests {
             name: TableName::new("c", "s", "t"),
             columns: columns.iter().map(column).collect(),
             partition_columns: partition.iter().map(|name| (*name).to_owned()).collect(),
+            cluster_columns: Vec::new(),
             comment: None,
         }
     }

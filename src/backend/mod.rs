@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::frontend::{Probe, TableEntry, TypeMap};
 use crate::schema::{Column, PartitionHashes, TableName};
-use crate::staging::Manifest;
+use crate::staging::{ColumnBounds, Manifest};
 
 pub use crate::staging::StagingPlace;
 pub use change::{Change, TargetColumn, TargetDefinition};
@@ -62,6 +62,18 @@ pub trait Backend: Debug + Send + Sync {
         scope: Scope<'_>,
         readers: usize,
     ) -> Result<PartitionHashes>;
+
+    /// What the backend itself says of the loaded rows, computed where they are. Asked where the
+    /// facts say [`LoadedProof::Aggregates`]; kind Unsupported elsewhere.
+    ///
+    /// # Behavior
+    /// - Sees the rows of the manifest and no others.
+    /// - States a bound or a sum in the text form of [`ColumnBounds`], and only where it is exact.
+    async fn aggregates(
+        &self,
+        target: &TargetDefinition,
+        manifest: &Manifest,
+    ) -> Result<LoadedAggregates>;
 
     /// Makes the rows of a manifest and the record visible together.
     ///
@@ -121,6 +133,38 @@ pub struct BackendFacts {
     pub identifier_chars: usize,
     /// Whether two columns may differ in case alone.
     pub case_twins: bool,
+    /// Whether rows can be partitioned at all; otherwise the table is clustered by the columns that
+    /// it would be partitioned by.
+    pub partitions: bool,
+    /// How loaded rows are proved unless the offload says otherwise.
+    pub loaded_proof: LoadedProof,
+}
+
+/// How the rows that a backend took in are proved to be those that were staged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadedProof {
+    /// They are read back and hashed: reading is as cheap as reading the staged files.
+    ReadBack,
+    /// The backend computes aggregates of them: reading would send every row over the wire.
+    Aggregates,
+}
+
+/// What a backend says of loaded rows without sending them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadedAggregates {
+    /// How many rows.
+    pub rows: u64,
+    /// One per column, in the order of the definition.
+    pub columns: Vec<ColumnAggregates>,
+}
+
+/// What a backend says of one column of loaded rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnAggregates {
+    /// How many values are NULL.
+    pub nulls: u64,
+    /// Least, greatest and sum; `None` for what the backend can't state exactly.
+    pub bounds: ColumnBounds,
 }
 
 /// A target as its system describes it.

@@ -337,7 +337,7 @@ fn quoted(name: &str) -> String {
 }
 
 fn verify_level() -> impl TypedValueParser<Value = VerifyLevel> {
-    PossibleValuesParser::new(["count", "aggregates", "checksum"])
+    PossibleValuesParser::new(["count", "aggregates", "checksum", "read_back"])
         .try_map(|text| text.parse::<VerifyLevel>())
 }
 

@@ -85,7 +85,7 @@ pub struct Defaults {
     pub letter_case: LetterCase,
     /// How many workers.
     pub parallel: Option<usize>,
-    /// How much is proved: `count`, `aggregates` or `checksum`.
+    /// How much is proved: `count`, `aggregates`, `checksum` or `read_back`.
     pub verify: Option<String>,
     /// Bytes that an offload may use.
     pub memory: Option<u64>,

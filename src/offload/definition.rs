@@ -140,15 +140,18 @@ const UNKNOWN_MACHINE: u64 = 256 << 20;
 
 /// How both sides are proved equal before anyone sees the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum VerifyLevel {
     /// The source's count of the window against the rows that the target holds.
     Count,
     /// Counts, least and greatest values and exact sums, asked of the source at the same snapshot.
     Aggregates,
-    /// Counts, and the hashes of what was read against what the target holds.
+    /// Counts, and the hashes of what was read against what the target holds; on a target that
+    /// computes aggregates where the rows are, these instead.
     #[default]
     Checksum,
+    /// Counts and hashes, the rows read back on every target.
+    ReadBack,
 }
 
 impl fmt::Display for VerifyLevel {
@@ -157,6 +160,7 @@ impl fmt::Display for VerifyLevel {
             Self::Count => "count",
             Self::Aggregates => "aggregates",
             Self::Checksum => "checksum",
+            Self::ReadBack => "read_back",
         })
     }
 }
@@ -169,8 +173,9 @@ impl FromStr for VerifyLevel {
             "count" => Ok(Self::Count),
             "aggregates" => Ok(Self::Aggregates),
             "checksum" => Ok(Self::Checksum),
+            "read_back" => Ok(Self::ReadBack),
             other => Err(Error::usage(format!("\"{other}\" is no way to verify"))
-                .hint("use count, aggregates or checksum")),
+                .hint("use count, aggregates, checksum or read_back")),
         }
     }
 }

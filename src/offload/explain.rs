@@ -6,7 +6,7 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use super::{FilterState, Plan, PlannedColumn, Reading, VerifyLevel};
-use crate::backend::Mode;
+use crate::backend::{LoadedProof, Mode};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,10 +148,22 @@ impl Plan {
                 "aggregates: {source}, and values, least, greatest and sums of columns that come \
                  through unchanged"
             ),
-            VerifyLevel::Checksum => format!(
-                "checksum: {source}, and hashes of every value and row that was read against the \
-                 files read back"
-            ),
+            level @ (VerifyLevel::Checksum | VerifyLevel::ReadBack) => {
+                format!("{level}: {source}, and {}", self.loaded_proof_words())
+            }
+        }
+    }
+
+    fn loaded_proof_words(&self) -> &'static str {
+        match (self.loaded_proof(), self.loaded_proof) {
+            (Some(LoadedProof::Aggregates), _) => {
+                "rows, NULLs, least, greatest and exact sums that the target computes of what it \
+                 loaded (read_back proves every value)"
+            }
+            (_, LoadedProof::Aggregates) => {
+                "hashes of every value and row that was read against the loaded rows read back"
+            }
+            _ => "hashes of every value and row that was read against the files read back",
         }
     }
 

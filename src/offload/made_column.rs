@@ -18,18 +18,9 @@ pub(super) fn partition_column(
     facts: &BackendFacts,
     types: &dyn TypeMap,
 ) -> Result<String> {
-    let names = || columns.iter().map(|column| column.target.name.as_str());
-    let name = pick(&by.column, names()).ok_or_else(|| {
-        Error::not_found(
-            format!(
-                "The target can't be partitioned by \"{}\": it is not selected",
-                by.column
-            ),
-            &by.column,
-            names(),
-        )
-    })?;
-    let position = names().position(|other| other == name).unwrap_or_default();
+    let name = selected(by, columns)?;
+    let mut names = columns.iter().map(|column| &column.target.name);
+    let position = names.position(|other| *other == name).unwrap_or_default();
     let of = &columns[position];
     if by.transform == Transform::Identity {
         return if can_partition(&of.target.stored.to_arrow()) {
@@ -77,6 +68,22 @@ pub(super) fn partition_column(
         )],
     });
     Ok(made)
+}
+
+/// The exact name of the column that a target is partitioned by, or by what is made of it.
+pub(super) fn selected(by: &PartitionBy, columns: &[PlannedColumn]) -> Result<String> {
+    let names = || columns.iter().map(|column| column.target.name.as_str());
+    let name = pick(&by.column, names()).ok_or_else(|| {
+        Error::not_found(
+            format!(
+                "The target can't be partitioned by \"{}\": it is not selected",
+                by.column
+            ),
+            &by.column,
+            names(),
+        )
+    })?;
+    Ok(name.to_owned())
 }
 
 /// The type of the column that is made; refused for a column that the transform is not for.

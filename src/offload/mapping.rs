@@ -6,7 +6,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, cast};
 
 use super::checked_cast::checked_cast;
 use super::fit::fit;
-use super::made_column::partition_column;
+use super::made_column::{partition_column, selected};
 use super::schema_change::refuse_changes;
 use super::{Allowances, Offload, SchemaChange, TypeOverride, schema_changes};
 use crate::backend::{BackendFacts, TargetColumn, TargetDefinition, TargetTable};
@@ -91,19 +91,29 @@ pub fn map_columns(
     }
     let mut columns = kept;
     check_names(&columns, facts)?;
-    let mut partition_columns = Vec::new();
+    let (mut partition_columns, mut clustered_first) = (Vec::new(), Vec::new());
     for by in offload.partition_by() {
-        let made = partition_column(by, &mut columns, &mut expressions, facts, types)?;
-        partition_columns.push(made);
+        if facts.partitions {
+            let made = partition_column(by, &mut columns, &mut expressions, facts, types)?;
+            partition_columns.push(made);
+        } else {
+            clustered_first.push(selected(by, &columns)?);
+        }
     }
-    let definition = TargetDefinition {
+    let mut definition = TargetDefinition {
         name: offload.target().clone(),
         columns: columns.iter().map(|column| column.target.clone()).collect(),
         partition_columns,
+        cluster_columns: clustered_first,
         comment: source.and_then(|table| table.comment.clone()),
     };
+    for name in cluster_columns(offload, &definition)? {
+        if !definition.cluster_columns.contains(&name) {
+            definition.cluster_columns.push(name);
+        }
+    }
     Ok(Mapped {
-        cluster_columns: cluster_columns(offload, &definition)?,
+        cluster_columns: definition.cluster_columns.clone(),
         definition,
         columns,
         expressions,

@@ -7,8 +7,8 @@ use datafusion::logical_expr::LogicalPlan;
 use serde::Serialize;
 
 use super::checked_cast::changed_values;
-use super::{Offload, PlannedColumn, PredicateType, Region, SchemaChange, Window};
-use crate::backend::{Change, Mode, StoredRecord, TargetDefinition, TargetTable};
+use super::{Offload, PlannedColumn, PredicateType, Region, SchemaChange, VerifyLevel, Window};
+use crate::backend::{Change, LoadedProof, Mode, StoredRecord, TargetDefinition, TargetTable};
 use crate::frontend::Source;
 use crate::schema::{Fidelity, TableName};
 
@@ -26,6 +26,8 @@ pub struct Plan {
     pub(crate) definition: TargetDefinition,
     pub(crate) columns: Vec<PlannedColumn>,
     pub(crate) existing: Option<TargetTable>,
+    /// How the target proves the rows that it took in.
+    pub(crate) loaded_proof: LoadedProof,
     pub(crate) change: Change,
     pub(crate) mode: Mode,
     pub(crate) window: Window,
@@ -204,6 +206,16 @@ impl Plan {
     #[must_use]
     pub fn bytes_expected(&self) -> Option<u64> {
         self.readings.iter().map(|reading| reading.bytes).sum()
+    }
+
+    /// What the rows that the target took in are proved with; `None` where only their number is.
+    #[must_use]
+    pub fn loaded_proof(&self) -> Option<LoadedProof> {
+        match self.offload.verify() {
+            VerifyLevel::Count | VerifyLevel::Aggregates => None,
+            VerifyLevel::Checksum => Some(self.loaded_proof),
+            VerifyLevel::ReadBack => Some(LoadedProof::ReadBack),
+        }
     }
 
     /// How many chunks are published, one after the other.

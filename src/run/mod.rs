@@ -11,6 +11,7 @@ mod fsck;
 mod identifier;
 mod interrupt;
 mod journal;
+mod loaded;
 mod lock;
 mod narrow;
 mod outcome;

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use tokio::task::JoinSet;
 
 use super::{aggregates, positions};
-use crate::backend::{Backend, Scope, TargetDefinition};
+use crate::backend::{Backend, LoadedProof, Scope, TargetDefinition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{Aggregate, AggregateFunction, Snapshot};
 use crate::offload::{Difference, Plan, VerifyLevel, compare};
@@ -46,8 +46,10 @@ impl Chunk<'_> {
                 said.push("the source gives no one state to count".to_owned());
             }
         }
-        if level == VerifyLevel::Checksum {
-            said.push(self.read_back().await?);
+        match self.plan.loaded_proof() {
+            Some(LoadedProof::ReadBack) => said.push(self.read_back().await?),
+            Some(LoadedProof::Aggregates) => said.push(self.compare_loaded().await?),
+            None => {}
         }
         if said.is_empty() {
             said.push(format!(

@@ -131,6 +131,7 @@ impl Restated<'_> {
             name: target.clone(),
             columns: proof.columns.clone(),
             partition_columns: self.table.partition_columns,
+            cluster_columns: Vec::new(),
             comment: None,
         };
         let proof = Proof {

@@ -63,6 +63,7 @@ impl Runner {
                     name: target.clone(),
                     columns: proof.columns,
                     partition_columns,
+                    cluster_columns: Vec::new(),
                     comment: None,
                 };
                 let held = published(backend.as_ref(), &definition, &offload).await?;

@@ -110,7 +110,7 @@ pub(super) async fn decide(
     if sides.tables.len() > 1 {
         notes.push("each source is read at its own snapshot".to_owned());
     }
-    let sorted = sorts(offload, &readings);
+    let sorted = sides.backend.facts().partitions && sorts(offload, &readings);
     if sorted {
         notes.push("rows are sorted by partition first: there may be many partitions".to_owned());
     }
@@ -134,6 +134,7 @@ pub(super) async fn decide(
         cluster_columns: mapped.cluster_columns,
         schema_changes: mapped.changes,
         existing: sides.existing.clone(),
+        loaded_proof: sides.backend.facts().loaded_proof,
         change,
         mode,
         filled_by,

@@ -36,8 +36,8 @@ use serde_json::Value;
 
 use super::System;
 use crate::backend::{
-    Backend, BackendFacts, Change, Checked, Orphan, Publication, Published, Scope, StagingPlace,
-    StoredRecord, TargetDefinition, TargetTable,
+    Backend, BackendFacts, Change, Checked, LoadedAggregates, LoadedProof, Orphan, Publication,
+    Published, Scope, StagingPlace, StoredRecord, TargetDefinition, TargetTable,
 };
 use crate::config::Connection;
 use crate::error::{Error, Result};
@@ -67,6 +67,8 @@ const FACTS: BackendFacts = BackendFacts {
     partition_by_expression: false,
     identifier_chars: 255,
     case_twins: false,
+    partitions: true,
+    loaded_proof: LoadedProof::ReadBack,
 };
 
 /// Stores take parts from 5 MiB on.
@@ -142,6 +144,17 @@ impl Backend for DeltaBackend {
             Scope::Published => published(&place).await?.files().await?,
         };
         read::hash_files(&place, files, &target.schema(), readers).await
+    }
+
+    async fn aggregates(
+        &self,
+        target: &TargetDefinition,
+        _: &Manifest,
+    ) -> Result<LoadedAggregates> {
+        Err(Error::unsupported(format!(
+            "Table \"{}\" lies in files that compute nothing; they are read back",
+            target.name
+        )))
     }
 
     async fn publish(&self, publication: &Publication) -> Result<Published> {

@@ -103,6 +103,7 @@ impl TestLake {
             name: TableName::new("lake", "s", "t"),
             columns,
             partition_columns: partition.iter().map(|name| (*name).to_owned()).collect(),
+            cluster_columns: Vec::new(),
             comment: Some("It's a \"test\"".to_owned()),
         };
         Self {
