@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Change, TargetDefinition};
+use super::{Change, TargetDefinition, TargetTable};
+use crate::error::{Error, ErrorKind, Result};
 use crate::staging::Manifest;
 
 /// The record as the target keeps it. A backend does not look into `body`.
@@ -33,6 +34,92 @@ pub struct Publication {
     pub record: StoredRecord,
     /// The proof of this chunk, kept beside the table and named by the record.
     pub proof: Value,
+}
+
+impl Publication {
+    /// Whether it has been done: its record is the one that stands in the target.
+    ///
+    /// # Errors
+    /// Kind Locked where a later holder of the lease was there, and Conflict for a record that this
+    /// one does not continue.
+    pub fn stands_after(&self, stored: Option<&StoredRecord>) -> Result<bool> {
+        let ours = &self.record;
+        let same = |stored: &StoredRecord| {
+            stored.sequence == ours.sequence && stored.manifest == ours.manifest
+        };
+        if stored.is_some_and(same) {
+            return Ok(true);
+        }
+        let sequence = stored.map_or(0, |stored| stored.sequence);
+        let fence = stored.map_or(0, |stored| stored.fence);
+        let name = &self.target.name;
+        if ours.fence < fence {
+            return Err(Error::new(
+                ErrorKind::Locked,
+                format!(
+                    "Table \"{name}\" has been taken over by a later run (fence {fence}, ours is \
+                     {})",
+                    ours.fence
+                ),
+            )
+            .hint("this run has lost its lease; goe history shows which run holds the table"));
+        }
+        if sequence.checked_add(1) != Some(ours.sequence) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "Table \"{name}\" has record {sequence}, and record {} can't follow it",
+                    ours.sequence
+                ),
+            )
+            .hint("another run published meanwhile; run again"));
+        }
+        Ok(false)
+    }
+
+    /// What must happen to the shape of the target as it is now.
+    ///
+    /// # Errors
+    /// Kind Conflict where that is not what was planned.
+    pub fn actual_change(&self, table: Option<&TargetTable>) -> Result<Change> {
+        let name = &self.target.name;
+        let actual = Change::between(table, &self.target).map_err(|differences| {
+            Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "Table \"{name}\" has another shape now: {}",
+                    differences.join("; ")
+                ),
+            )
+            .hint("plan again")
+        })?;
+        let planned = match (&self.change, &actual) {
+            (Change::Create(_), Change::Create(_))
+            | (Change::None | Change::AddColumns { .. }, Change::None) => true,
+            (
+                Change::AddColumns {
+                    columns: planned, ..
+                },
+                Change::AddColumns { columns, .. },
+            ) => columns
+                .iter()
+                .all(|column| planned.iter().any(|other| other.name == column.name)),
+            _ => false,
+        };
+        if planned {
+            return Ok(actual);
+        }
+        let state = if table.is_some() {
+            "was made or changed"
+        } else {
+            "was dropped"
+        };
+        Err(Error::new(
+            ErrorKind::Conflict,
+            format!("Table \"{name}\" {state} since it was planned"),
+        )
+        .hint("plan again"))
+    }
 }
 
 /// What happens to the rows that are there.
