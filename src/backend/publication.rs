@@ -144,3 +144,59 @@ pub struct Published {
     /// Rows that went.
     pub rows_removed: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::TableName;
+
+    fn record(sequence: u64, fence: u64, manifest: &str) -> StoredRecord {
+        StoredRecord {
+            sequence,
+            fence,
+            manifest: manifest.to_owned(),
+            body: Value::Null,
+        }
+    }
+
+    fn publication(record: StoredRecord) -> Publication {
+        Publication {
+            target: TargetDefinition {
+                name: TableName::new("c", "s", "t"),
+                columns: Vec::new(),
+                partition_columns: Vec::new(),
+                cluster_columns: Vec::new(),
+                comment: None,
+            },
+            change: Change::None,
+            manifest: Manifest {
+                id: record.manifest.clone(),
+                files: Vec::new(),
+            },
+            mode: Mode::Append,
+            record,
+            proof: Value::Null,
+        }
+    }
+
+    #[test]
+    fn only_the_next_record_of_the_holder_follows() {
+        let stored = record(4, 7, "m4");
+        let cases = [
+            (record(5, 7, "m5"), Ok(false)),
+            (record(5, 9, "m5"), Ok(false)),
+            (record(4, 7, "m4"), Ok(true)),
+            (record(4, 6, "m4"), Ok(true)),
+            (record(4, 7, "other"), Err(ErrorKind::Conflict)),
+            (record(6, 7, "m6"), Err(ErrorKind::Conflict)),
+            (record(1, 7, "m1"), Err(ErrorKind::Conflict)),
+            (record(5, 6, "m5"), Err(ErrorKind::Locked)),
+        ];
+        for (ours, expected) in cases {
+            let found = publication(ours.clone()).stands_after(Some(&stored));
+            assert_eq!(found.map_err(|error| error.kind()), expected, "{ours:?}");
+        }
+        let first = publication(record(1, 0, "m1"));
+        assert!(matches!(first.stands_after(None), Ok(false)));
+    }
+}

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod check;
+mod condition;
 mod connect;
 mod decode;
 mod dialect;

@@ -12,6 +12,7 @@ use futures::{StreamExt, TryStreamExt};
 use snowflake_connector_rs::{ResultCursor, ResultTable};
 
 use super::catalog::describe;
+use super::condition::columns_of;
 use super::decode::decode;
 use super::dialect::Snowflake;
 use super::error::failed;
@@ -23,7 +24,7 @@ use crate::frontend::{
     ReadRequest, RelationKind, Snapshot, SnapshotFacts, Source, SourceTable, Split, Splits,
     request_schema, select_sql,
 };
-use crate::schema::{Column, Mapping, PartitionHashes, RowHasher, TableHashes, TableName};
+use crate::schema::{Column, PartitionHashes, RowHasher, TableHashes, TableName};
 use crate::staging::Manifest;
 
 /// A table of the server that can be read.
@@ -88,14 +89,6 @@ impl Relation {
         })?;
         Ok(Self::new(warehouse, found.name, found.columns))
     }
-}
-
-fn columns_of(target: &TargetDefinition) -> Vec<Column> {
-    let column = |column: &crate::backend::TargetColumn| {
-        let mapping = Mapping::exact(column.stored);
-        Column::new(&column.name, &column.native, column.nullable, mapping)
-    };
-    target.columns.iter().map(column).collect()
 }
 
 #[async_trait]

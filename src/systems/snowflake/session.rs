@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use snowflake_connector_rs::bind::IntoBind;
 use snowflake_connector_rs::decode::{FromRow, PlanBuildResult, RowDecodeResult, RowPlanContext};
 use snowflake_connector_rs::{Client, IntoStatement, ResultCursor, RowRef, Session, Statement};
 use tokio::sync::Mutex;
@@ -108,10 +107,7 @@ pub(super) async fn run_with(
     doing: &str,
     sql: &str,
     texts: [String; 3],
-) -> Result<Vec<Cells>>
-where
-    String: IntoBind,
-{
+) -> Result<Vec<Cells>> {
     let [first, second, third] = texts;
     let statement = Statement::new(sql.to_owned()).bind(first);
     answer(session, doing, statement.bind(second).bind(third)).await

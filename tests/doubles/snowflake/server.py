@@ -18,17 +18,20 @@ here, and nothing else is let through:
   It wants USE_LOGICAL_TYPE = TRUE and BINARY_AS_TEXT = FALSE said.
 * One explicit transaction at a time: who begins another waits, as he would for the lock of a row.
   One whose client has said nothing for two seconds while somebody waits is rolled back.
-* The role and the warehouse are checked. Users SHORT (each session ends after five statements) and
-  CUT (the connection is cut after a COMMIT is done) are there for the tests.
+* The role and the warehouse are checked, and the password, the OAuth token (goe-token) or the key
+  pair (ALTER USER … SET RSA_PUBLIC_KEY) of a login. Users SHORT (each session ends after five
+  statements), CUT (the connection is cut after a COMMIT is done) and KEYED are there for the tests.
 
 What it can't prove: that the service takes the same SQL and means the same; VARIANT's casts of what
 Parquet holds; stages in clouds, integrations and their rights; how long anything takes; locks of
 more than one row; results in several pieces.
 """
 
+import base64
 import datetime
 import decimal
 import gzip
+import hashlib
 import json
 import math
 import os
@@ -42,9 +45,11 @@ import time
 import duckdb
 import fakesnow.transforms as transforms
 import fakesnow.transforms.transforms as plain_transforms
+import jwt
 import pyarrow as pa
 import snowflake.connector.errors
 import uvicorn
+from cryptography.hazmat.primitives import serialization
 from fakesnow.converter import from_binding
 from fakesnow.instance import FakeSnow
 from sqlglot import exp
@@ -54,7 +59,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 PASSWORD = "goe-password"
-USERS = {"GOE", "SHORT", "CUT"}
+TOKEN = "goe-token"
+USERS = {"GOE", "SHORT", "CUT", "KEYED"}
 ROLES = {None, "LOADER"}
 WAREHOUSES = {"LOAD_WH"}
 
@@ -129,7 +135,6 @@ KNOWN = [
     r"BEGIN$|COMMIT$|ROLLBACK$",
     rf"CREATE SCHEMA IF NOT EXISTS {NAME}$",
     rf"DROP TABLE IF EXISTS {NAME}\.{NAME}$",
-    rf"CREATE OR REPLACE TEMPORARY STAGE {NAME}\.{NAME} URL = {TEXT}$",
 ]
 CREATE = re.compile(
     rf"CREATE (?:TABLE IF NOT EXISTS|OR REPLACE TRANSIENT TABLE) {TABLE}\s*\((?P<columns>.*?)\s*\)"
@@ -151,6 +156,7 @@ COPY = re.compile(
     re.S,
 )
 STAGE = re.compile(rf"CREATE OR REPLACE TEMPORARY STAGE (?P<stage>{NAME}\.{NAME}) URL = (?P<url>{TEXT})$")
+KEY = re.compile(rf"ALTER USER (?P<user>{NAME}) SET RSA_PUBLIC_KEY = (?P<key>{TEXT})$")
 VALUE = re.compile(rf"\$1:(?P<field>{NAME})::(?P<type>[A-Z_]+(?:\([0-9, ]+\))?)(?:, |$)")
 CATALOG = re.compile(
     rf"FROM information_schema\.columns\s+WHERE table_schema = (?P<schema>{TEXT}) AND table_name = (?P<table>{TEXT})"
@@ -184,6 +190,7 @@ def columns_of(text):
 fake = FakeSnow()
 declared = {}
 sessions = {}
+keys = {}
 working = threading.RLock()
 
 
@@ -260,6 +267,9 @@ class Session:
         if stage := STAGE.match(sql):
             self.stages[stage["stage"]] = literal(stage["url"])
             return status("Stage area successfully created.")
+        if key := KEY.match(sql):
+            keys[unquoted(key["user"])] = base64.b64decode(literal(key["key"]))
+            return status("Statement executed successfully.")
         if create := CREATE.match(sql):
             return self.create(sql, create)
         if alter := ALTER.match(sql):
@@ -470,10 +480,31 @@ def refused(code, message, data=None):
     return JSONResponse({"data": data, "code": code, "message": message, "success": False, "headers": None})
 
 
+def is_known(user, data):
+    """Whether a login proves who it is, in one of the three ways."""
+    way = data.get("AUTHENTICATOR", "").upper()
+    if way == "OAUTH":
+        return data.get("TOKEN") == TOKEN
+    if way != "SNOWFLAKE_JWT":
+        return data.get("PASSWORD") == PASSWORD
+    if user not in keys:
+        return False
+    print_of_key = base64.b64encode(hashlib.sha256(keys[user]).digest()).decode()
+    try:
+        key = serialization.load_der_public_key(keys[user])
+        claims = jwt.decode(data["TOKEN"], key, algorithms=["RS256"])
+    except jwt.InvalidTokenError:
+        return False
+    name = f"{data['ACCOUNT_NAME'].upper()}.{user}"
+    return claims["sub"] == name and claims["iss"] == f"{name}.SHA256:{print_of_key}"
+
+
 async def login(request):
     data, asked = (await body_of(request))["data"], request.query_params
     user = data["LOGIN_NAME"].upper()
-    if user not in USERS or data.get("PASSWORD") != PASSWORD:
+    if user not in USERS or not is_known(user, data):
+        if data.get("AUTHENTICATOR", "").upper() == "SNOWFLAKE_JWT":
+            return refused("390144", "JWT token is invalid.")
         return refused("390100", "Incorrect username or password was specified.")
     role = asked.get("roleName")
     if (role and role.upper()) not in ROLES:
