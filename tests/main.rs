@@ -41,6 +41,8 @@ mod secrets;
 mod settings;
 mod shape;
 mod slt;
+#[cfg(feature = "snowflake")]
+mod snowflake;
 mod source;
 #[cfg(all(feature = "sqlserver", feature = "postgres"))]
 mod sqlserver;

@@ -55,6 +55,11 @@ pub use connection::{Connection, redact};
 pub use edit::NewConnection;
 pub use redact::redact_text;
 pub use repository::{LEASE, RepositoryConfig, RepositoryPlace};
+#[allow(
+    unused_imports,
+    reason = "only some systems take a secret's file as an option"
+)]
+pub(crate) use secret::read as read_secret;
 pub use size::parse_bytes;
 
 /// The name of the file.

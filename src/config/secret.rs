@@ -47,7 +47,7 @@ fn wrong(message: impl Into<String>) -> Error {
 }
 
 /// The content of a secret's file without its last newline.
-fn read(path: &Path) -> Result<String> {
+pub(crate) fn read(path: &Path) -> Result<String> {
     let shown = path.display();
     refuse_public(path)?;
     let text = std::fs::read_to_string(path).map_err(|error| {

@@ -56,7 +56,7 @@ extensions_options! {
     pub(super) struct GoeOptions {
         /// How many workers.
         pub(super) parallel: Option<usize>, default = None
-        /// How much is proved: `count`, `aggregates` or `checksum`.
+        /// How much is proved: `count`, `aggregates`, `checksum` or `read_back`.
         pub(super) verify: Option<String>, default = None
         /// How much memory an offload may use, such as `512MB`.
         pub(super) memory: Option<String>, default = None

@@ -5,16 +5,28 @@
 mod connections;
 #[cfg(feature = "delta")]
 mod delta;
+#[cfg(any(feature = "delta", feature = "snowflake"))]
+mod folder_name;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod registry;
 mod shelf;
 mod silence;
+#[cfg(feature = "snowflake")]
+mod snowflake;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "sqlserver")]
 mod sqlserver;
+#[cfg(any(feature = "delta", feature = "snowflake"))]
+mod staged_name;
 mod stopping;
+#[cfg(any(feature = "delta", feature = "snowflake"))]
+#[cfg_attr(
+    not(any(feature = "s3", feature = "gcs", feature = "azure")),
+    allow(unused, reason = "a build without clients refuses every store")
+)]
+mod store;
 
 use std::sync::Arc;
 
@@ -54,4 +66,6 @@ static SYSTEMS: &[System] = &[
     sqlserver::SYSTEM,
     #[cfg(feature = "delta")]
     delta::SYSTEM,
+    #[cfg(feature = "snowflake")]
+    snowflake::SYSTEM,
 ];

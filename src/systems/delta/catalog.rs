@@ -4,14 +4,15 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
 
-use super::connect::{Lake, TablePlace, decode_part};
+use super::connect::{Lake, TablePlace};
 use super::error::store_error;
 use super::load::PROOFS;
-use super::orphan::run_of;
 use super::snapshot::TableState;
 use crate::backend::{Change, TargetColumn, TargetTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{RelationKind, TableEntry};
+use crate::systems::folder_name::decode_part;
+use crate::systems::staged_name::run_of;
 
 /// How many foreign things a refusal names.
 const NAMED: usize = 5;

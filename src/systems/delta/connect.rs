@@ -12,12 +12,13 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, Pu
 use url::Url;
 
 use super::error::store_error;
-use super::store;
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::frontend::Probe;
 use crate::schema::{TableName, shorten};
+use crate::systems::folder_name::encode_part;
+use crate::systems::store;
 
 /// The root under which all tables of a connection lie.
 #[derive(Debug)]
@@ -237,46 +238,6 @@ impl TablePlace {
 /// The longest name of a folder that file systems have, in bytes.
 const LONGEST_FOLDER: usize = 255;
 
-/// Marks an encoded byte in a folder's name. Not `%`, which readers take for a URL's.
-const ESCAPE: u8 = b'@';
-
-/// A name as a folder: letters, digits, `_`, `-` and `.` stand, the rest becomes `@` and two hex
-/// digits a byte.
-pub(super) fn encode_part(name: &str) -> Result<String> {
-    if name.is_empty() {
-        return Err(Error::usage("The name of a schema or table is empty"));
-    }
-    let dots = name.bytes().all(|byte| byte == b'.');
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    Ok(name
-        .bytes()
-        .map(|byte| {
-            if plain(byte) && !dots {
-                char::from(byte).to_string()
-            } else {
-                format!("{}{byte:02X}", char::from(ESCAPE))
-            }
-        })
-        .collect())
-}
-
-/// The name that a folder stands for; `None` for a folder that no name is encoded as.
-pub(super) fn decode_part(folder: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(folder.len());
-    let mut rest = folder.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == ESCAPE {
-            let digits = [rest.next()?, rest.next()?];
-            let text = std::str::from_utf8(&digits).ok()?;
-            bytes.push(u8::from_str_radix(text, 16).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    let name = String::from_utf8(bytes).ok()?;
-    (encode_part(&name).ok()? == folder).then_some(name)
-}
-
 /// The absolute path without `.` and `..`; links are followed where the folder exists already.
 fn absolute(path: &FilePath) -> Result<PathBuf> {
     if let Ok(real) = path.canonicalize() {
@@ -330,8 +291,6 @@ fn probe_folder(folder: &FilePath) -> Result<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use proptest::prelude::*;
-
     use super::*;
 
     fn connection(url: &str) -> Connection {
@@ -370,16 +329,5 @@ mod tests {
             lake.probe().await.unwrap_err().kind(),
             ErrorKind::AlreadyExists
         );
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
-
-        #[test]
-        fn a_name_comes_back_from_its_folder(name in "\\PC{1,12}|[.%/\\\\\0\n]{1,4}") {
-            let folder = encode_part(&name).unwrap();
-            prop_assert!(!folder.contains(['/', '\\', '\0']) && folder != "." && folder != "..");
-            prop_assert_eq!(decode_part(&folder), Some(name));
-        }
     }
 }

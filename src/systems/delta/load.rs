@@ -40,9 +40,10 @@ pub(super) async fn publish(place: &TablePlace, publication: &Publication) -> Re
     for attempt in 0..ATTEMPTS {
         let state = TableState::load(place).await?;
         let table = state.as_ref().map(catalog::describe_state).transpose()?;
-        if let Some(version) = published_before(table.as_ref(), publication)? {
+        let stored = table.as_ref().and_then(|table| table.record.as_ref());
+        if publication.stands_after(stored)? {
             return Ok(Published {
-                version,
+                version: table.map_or_else(String::new, |table| table.version),
                 already: true,
                 rows_removed: 0,
             });
@@ -103,45 +104,6 @@ async fn pause(attempt: u32) {
     tokio::time::sleep(Duration::from_millis(millis)).await;
 }
 
-/// Whether the record stands already; else refuses a publication that does not continue it.
-fn published_before(
-    table: Option<&TargetTable>,
-    publication: &Publication,
-) -> Result<Option<String>> {
-    let ours = &publication.record;
-    let stored = table.and_then(|table| table.record.as_ref());
-    if let (Some(table), Some(stored)) = (table, stored)
-        && stored.sequence == ours.sequence
-        && stored.manifest == ours.manifest
-    {
-        return Ok(Some(table.version.clone()));
-    }
-    let sequence = stored.map_or(0, |stored| stored.sequence);
-    let fence = stored.map_or(0, |stored| stored.fence);
-    let name = &publication.target.name;
-    if ours.fence < fence {
-        return Err(Error::new(
-            ErrorKind::Locked,
-            format!(
-                "Table \"{name}\" has been taken over by a later run (fence {fence}, ours is {})",
-                ours.fence
-            ),
-        )
-        .hint("this run has lost its lease; goe history shows which run holds the table"));
-    }
-    if sequence.checked_add(1) != Some(ours.sequence) {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            format!(
-                "Table \"{name}\" has record {sequence}, and record {} can't follow it",
-                ours.sequence
-            ),
-        )
-        .hint("another run published meanwhile; run again"));
-    }
-    Ok(None)
-}
-
 /// The entry that follows a version, and how many rows it takes out.
 async fn prepare(
     place: &TablePlace,
@@ -149,7 +111,7 @@ async fn prepare(
     table: Option<TargetTable>,
     publication: &Publication,
 ) -> Result<(Commit, u64)> {
-    let change = actual_change(table.as_ref(), publication)?;
+    let change = publication.actual_change(table.as_ref())?;
     refuse_other_types(table.as_ref(), publication)?;
     let (metadata, protocol, stated) = shape(place, state.as_ref(), &change, publication)?;
     let removed = match &state {
@@ -204,47 +166,6 @@ async fn replacement(state: &TableState, publication: &Publication) -> Result<Re
     }
     refuse_removal(&state.metadata, &state.place.name)?;
     replace(state, &publication.mode, &publication.record.manifest).await
-}
-
-/// What must happen to the shape now, if that is what was planned.
-fn actual_change(table: Option<&TargetTable>, publication: &Publication) -> Result<Change> {
-    let name = &publication.target.name;
-    let actual = Change::between(table, &publication.target).map_err(|differences| {
-        Error::new(
-            ErrorKind::Conflict,
-            format!(
-                "Table \"{name}\" has another shape now: {}",
-                differences.join("; ")
-            ),
-        )
-        .hint("plan again")
-    })?;
-    let planned = match (&publication.change, &actual) {
-        (Change::Create(_), Change::Create(_))
-        | (Change::None | Change::AddColumns { .. }, Change::None) => true,
-        (
-            Change::AddColumns {
-                columns: planned, ..
-            },
-            Change::AddColumns { columns, .. },
-        ) => columns
-            .iter()
-            .all(|column| planned.iter().any(|other| other.name == column.name)),
-        _ => false,
-    };
-    if planned {
-        return Ok(actual);
-    }
-    let state = if table.is_some() {
-        "was made or changed"
-    } else {
-        "was dropped"
-    };
-    Err(Error::new(
-        ErrorKind::Conflict,
-        format!("Table \"{name}\" {state} since it was planned"),
-    )
-    .hint("plan again"))
 }
 
 /// A file's column is of the table's own type, not merely of one that fits in: the log has no word
@@ -314,7 +235,7 @@ fn file_stats(target: &TargetDefinition, file: &StagedFile) -> String {
 fn proof_path(manifest: &str) -> String {
     format!(
         "{PROOFS}/{}.json",
-        super::connect::encode_part(manifest).unwrap_or_default()
+        crate::systems::folder_name::encode_part(manifest).unwrap_or_default()
     )
 }
 
@@ -431,53 +352,4 @@ fn check_partition(target: &TargetDefinition, file: &StagedFile) -> Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::StoredRecord;
-
-    fn record(sequence: u64, fence: u64, manifest: &str) -> StoredRecord {
-        StoredRecord {
-            sequence,
-            fence,
-            manifest: manifest.to_owned(),
-            body: Value::Null,
-        }
-    }
-
-    #[test]
-    fn only_the_next_record_of_the_holder_follows() {
-        let lake = super::super::testing::TestLake::new();
-        let stored = record(4, 7, "m4");
-        let cases = [
-            (record(5, 7, "m5"), Ok(false)),
-            (record(5, 9, "m5"), Ok(false)),
-            (record(4, 7, "m4"), Ok(true)),
-            (record(4, 6, "m4"), Ok(true)),
-            (record(4, 7, "other"), Err(ErrorKind::Conflict)),
-            (record(6, 7, "m6"), Err(ErrorKind::Conflict)),
-            (record(1, 7, "m1"), Err(ErrorKind::Conflict)),
-            (record(5, 6, "m5"), Err(ErrorKind::Locked)),
-        ];
-        for (ours, expected) in cases {
-            let mut publication = lake.publication(Vec::new(), 1);
-            publication.record = ours.clone();
-            let table = TargetTable {
-                name: publication.target.name.clone(),
-                columns: Vec::new(),
-                partition_columns: Vec::new(),
-                record: Some(stored.clone()),
-                rows: None,
-                version: "version 4".to_owned(),
-            };
-            let found = published_before(Some(&table), &publication);
-            assert_eq!(
-                found.map(|f| f.is_some()).map_err(|e| e.kind()),
-                expected,
-                "{ours:?}"
-            );
-        }
-    }
 }

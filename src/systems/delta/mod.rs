@@ -15,11 +15,6 @@ mod replace;
 mod scan;
 mod snapshot;
 mod statistics;
-#[cfg_attr(
-    not(any(feature = "s3", feature = "gcs", feature = "azure")),
-    allow(unused, reason = "a build without clients refuses every store")
-)]
-mod store;
 mod types;
 mod value;
 

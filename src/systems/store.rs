@@ -53,7 +53,7 @@ pub(super) fn open(connection: &Connection, url: &Url) -> Result<Place> {
             ErrorKind::Config,
             format!("The store of connection \"{}\" can't be used", connection.name),
         )
-        .hint("write delta:s3://BUCKET/PREFIX, delta:gs://BUCKET/PREFIX or delta:az://CONTAINER/PREFIX, and options that object_store knows")
+        .hint("write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX, and options that object_store knows")
         .caused_by(error)
     };
     let (scheme, prefix) = ObjectStoreScheme::parse(url).map_err(|error| bad(error.into()))?;
@@ -118,7 +118,7 @@ fn require_client(scheme: &ObjectStoreScheme, text: &str) -> Result<()> {
         ObjectStoreScheme::MicrosoftAzure => ("azure", cfg!(feature = "azure")),
         _ => {
             return Err(
-                Error::unsupported(format!("goe keeps no Delta tables at {text}:// URLs"))
+                Error::unsupported(format!("goe keeps nothing at {text}:// URLs"))
                     .hint("use a local folder, s3://, gs:// or az://"),
             );
         }
@@ -239,7 +239,7 @@ mod tests {
         let options = options
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        Connection::new("lake", "delta:s3://bucket/x", options.collect())
+        Connection::new("lake", "lake:s3://bucket/x", options.collect())
     }
 
     fn told(given: &[(&str, &str)], environment: &[(&str, &str)]) -> BTreeMap<String, String> {
