@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::{StreamExt, TryStreamExt};
+use futures::{SinkExt, StreamExt, TryStreamExt};
 use goe::backend::{
     Backend, BackendFacts, Change, Checked, LoadedAggregates, Mode, Orphan, Publication, Published,
     Scope, StagingPlace, StoredRecord, TargetDefinition, TargetTable,
@@ -188,11 +188,12 @@ impl BrokenSnapshot {
 /// A stream whose source is read to its end, whoever listens.
 fn reads_on(mut rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
     let schema = rows.schema();
-    let (sender, receiver) = futures::channel::mpsc::unbounded();
+    let (mut sender, receiver) = futures::channel::mpsc::channel(1);
     tokio::spawn(async move {
         while let Some(batch) = rows.next().await {
-            drop(sender.unbounded_send(batch));
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            if sender.send(batch).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
         }
     });
     Box::pin(RecordBatchStreamAdapter::new(schema, receiver))
