@@ -238,7 +238,9 @@ impl Ran {
             Some(kind.exit_code().into()),
             "{kind:?} expected: {self}"
         );
-        assert!(self.stderr.contains("hint: "), "a hint expected: {self}");
+        let hinted = ["hint: ", "\"hint\":\""];
+        let hinted = hinted.iter().any(|hint| self.stderr.contains(hint));
+        assert!(hinted, "a hint expected: {self}");
         assert!(!self.stderr.contains("panicked"), "{self}");
         self
     }

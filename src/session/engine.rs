@@ -83,6 +83,8 @@ pub(super) fn build(
         // A decimal literal is a decimal: 0.1 is not a double.
         .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
         .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
+        // Without one a cast to TIMESTAMP WITH TIME ZONE would lose the zone without a word.
+        .set_str("datafusion.execution.time_zone", "UTC")
         .set_bool(
             "datafusion.execution.parquet.schema_force_view_types",
             false,

@@ -109,9 +109,11 @@ fn a_table_is_made_and_grows() {
             "ALTER TABLE \"TPCH\".\"line item\" ADD COLUMN IF NOT EXISTS \"Amount \"\"net\"\"\" NUMBER(15,2)"
         ]
     );
-    for sql in made.iter().chain(&grown) {
+    for sql in &made {
         parses(sql);
     }
+    // The parser's Snowflake does not know these words, which Snowflake's own does.
+    parses(&grown[0].replace("IF NOT EXISTS ", ""));
     assert!(catalog::statements(&Change::None).is_empty());
 }
 
