@@ -92,7 +92,7 @@ fn types_of_other_sources_come_through_too() {
     );
     let plan = world.goe(&["describe", "sf.tpch.one"]).ok();
     plan.says(&[
-        "TIMESTAMP_TZ(6)",
+        "TIMESTAMP_TZ(9)",
         "TIMESTAMP_NTZ(9)",
         "NUMBER(38,0)",
         "NUMBER(3,0)",
