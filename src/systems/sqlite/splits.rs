@@ -93,7 +93,9 @@ impl Walk<'_> {
         let mut ends = Vec::new();
         let mut from = i64::MIN;
         while let Some(end) = find(from, step - 1)? {
-            let Some(next) = end.checked_add(1) else {
+            // Rowids of a damaged tree may go back, and a walk that went with them round in circles.
+            let next = end.checked_add(1).filter(|_| end >= from);
+            let Some(next) = next else {
                 break;
             };
             if find(next, 0)?.is_none() {
