@@ -4,8 +4,9 @@
     independent.py LAKE_TABLE postgres URL TABLE
 
 The table is read by the packages `deltalake` and `duckdb`, the source by `sqlite3` or `psycopg2`.
-LAKE_TABLE is a folder, or s3://BUCKET/PATH with the store's address and keys in the environment
-(AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION).
+LAKE_TABLE is a folder, or s3://BUCKET/PATH or az://CONTAINER/PATH with the store's address and keys
+in the environment (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION; or
+AZURE_ENDPOINT, AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY).
 
 Rows are compared as multisets of exact values: decimals by value, instants in UTC. The statistics
 in the table's log are compared with the rows of each file. Ends with one line, or with the first
@@ -103,8 +104,23 @@ def differences(one, other, name):
     return [f"{name} only ({count}x): {row}" for row, count in list((one - other).items())[:5]]
 
 
+def azure():
+    """Azure's blobs, at an address that has the account in its path."""
+    scheme, address = os.environ["AZURE_ENDPOINT"].split("://")
+    return pyarrow.fs.AzureFileSystem(
+        os.environ["AZURE_STORAGE_ACCOUNT_NAME"],
+        account_key=os.environ["AZURE_STORAGE_ACCOUNT_KEY"],
+        blob_storage_authority=address.split("/")[0],
+        blob_storage_scheme=scheme,
+        dfs_storage_authority=address.split("/")[0],
+        dfs_storage_scheme=scheme,
+    )
+
+
 def folder(path):
     """A table's folder as Arrow's own file systems see it."""
+    if path.startswith("az://"):
+        return pyarrow.fs.SubTreeFileSystem(path.removeprefix("az://"), azure())
     if not path.startswith("s3://"):
         return pyarrow.fs.SubTreeFileSystem(path, pyarrow.fs.LocalFileSystem())
     scheme, address = os.environ["AWS_ENDPOINT_URL"].split("://")
@@ -194,7 +210,7 @@ def without_partitions(lake):
 
 def main():
     path, system, address, name = sys.argv[1:]
-    options = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    options = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "AZURE_"))}
     table = deltalake.DeltaTable(path, storage_options=options)
     lake = without_partitions(table.to_pyarrow_table())
     reader = {"sqlite": sqlite_rows, "postgres": postgres_rows}[system]

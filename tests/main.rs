@@ -18,13 +18,13 @@ mod fuzz;
 mod guest;
 mod hostile;
 mod independent;
-#[cfg(feature = "s3")]
+#[cfg(all(feature = "s3", feature = "azure"))]
 mod keys;
 mod lake;
 mod many;
 mod mutations;
 mod naughty;
-#[cfg(feature = "s3")]
+#[cfg(all(feature = "s3", feature = "azure"))]
 mod network;
 mod offload;
 mod partitions;
@@ -47,7 +47,7 @@ mod source;
 #[cfg(all(feature = "sqlserver", feature = "postgres"))]
 mod sqlserver;
 mod statements;
-#[cfg(feature = "s3")]
+#[cfg(all(feature = "s3", feature = "azure"))]
 mod store;
 mod tidy;
 mod toy;

@@ -131,7 +131,7 @@ pub trait Backend: Debug + Send + Sync {
     /// The published table, for queries.
     ///
     /// # Behavior
-    /// - All published rows, typed by the definition.
+    /// - All published rows, typed as `describe` says, which holds what the definition does.
     /// - A table that is not there is NotFound.
     async fn table(&self, schema: &str, table: &str) -> Result<Arc<dyn TableProvider>>;
 

@@ -53,6 +53,9 @@ pub(super) struct Shape {
     /// These columns are text in Unicode
     #[arg(long, value_name = "COLUMNS")]
     unicode_string_columns: Vec<String>,
+    /// Keep these texts as JSON documents, in the target's own type for them
+    #[arg(long, value_name = "COLUMNS")]
+    json_columns: Vec<String>,
     /// Round where a decimal has more fraction digits than its column, half away from zero
     #[arg(long)]
     allow_decimal_scale_rounding: bool,
@@ -153,6 +156,7 @@ impl Shape {
                 TypeOverride::To(T::TimestampTz { scale: 6 }),
             ),
             (&self.unicode_string_columns, TypeOverride::UnicodeString),
+            (&self.json_columns, TypeOverride::Json),
         ];
         for (columns, to) in plain {
             types.add(all(columns), to)?;

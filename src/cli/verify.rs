@@ -78,6 +78,12 @@ pub(super) fn show(context: &Context, verification: &Verification) -> Done {
             figures::counted(there, "row"),
             figures::duration(verification.millis)
         ))?;
+        if !verification.only_nulls.is_empty() {
+            let columns = verification.only_nulls.join(", ");
+            screen.report(printable(&format!(
+                "  Kept as JSON documents, so only the NULLs were compared: {columns}."
+            )))?;
+        }
         verification
             .differences
             .iter()

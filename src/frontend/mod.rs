@@ -278,6 +278,12 @@ pub trait TypeMap: Send + Sync {
     /// As [`TypeMap::to_canonical`].
     #[allow(clippy::wrong_self_convention)] // a map converts; it is not what is converted
     fn from_canonical(&self, canonical: CanonicalType) -> Result<Mapping<NativeType>>;
+
+    /// The type of JSON documents, for a system that has one and whose targets take text as such.
+    /// It keeps what a document says, not how it is written.
+    fn json(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A type of a system, and how its values are staged.

@@ -45,7 +45,7 @@ pub struct OffloadSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cluster_by: Vec<String>,
     /// The types of columns in the target, by name or pattern with `*`, as canonical types are
-    /// written; or `UNICODE_STRING`. Each is a checked CAST in the SELECT.
+    /// written; `UNICODE_STRING`; or `JSON`. Each is a checked CAST in the SELECT.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, String>,
     /// Whether casts to decimals may round to their scale, half away from zero.

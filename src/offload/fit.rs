@@ -24,6 +24,7 @@ pub(super) fn fit(
         Some(known) => {
             if known.canonical.holds(column.target.stored) {
                 column.target.stored = known.canonical;
+                column.target.native = known.native.clone();
             } else if keeps_shape {
                 take_type(&mut column, known);
             }

@@ -30,6 +30,18 @@ pub struct PlannedColumn {
     pub reasons: Vec<String>,
 }
 
+impl PlannedColumn {
+    /// Says what becomes of a column in a type of documents.
+    fn keep_as_json(&mut self) {
+        self.fidelity = Fidelity::Lossy;
+        self.reasons.push(
+            "JSON: proved as text, then parsed; order of keys, blanks and forms of numbers are the \
+             target's, and later proofs compare its NULLs"
+                .to_owned(),
+        );
+    }
+}
+
 /// The outcome of mapping all columns.
 #[derive(Debug)]
 pub struct Mapped {
@@ -82,9 +94,12 @@ pub fn map_columns(
     refuse_changes(offload.target(), &changes, policy)?;
     let (mut kept, mut expressions) = (Vec::new(), Vec::new());
     for (column, (qualifier, field)) in columns.into_iter().zip(query.schema().iter()) {
-        let Some(column) = fit(column, existing, policy) else {
+        let Some(mut column) = fit(column, existing, policy) else {
             continue;
         };
+        if types.json() == Some(column.target.native.as_str()) {
+            column.keep_as_json();
+        }
         let input = Expr::Column(ColumnName::new(qualifier.cloned(), field.name()));
         expressions.push(stored(input, field, &column.target, offload.allowances()));
         kept.push(column);
@@ -169,7 +184,10 @@ impl Mapper<'_> {
             Some(wanted) => wanted.apply(field.name(), given)?,
             None => given,
         };
-        let (canonical, mapping) = self.native(asked).map_err(named)?;
+        let (canonical, mut mapping) = self.native(asked).map_err(named)?;
+        if wanted == Some(TypeOverride::Json) {
+            mapping.to.native = self.json(field.name())?;
+        }
         if let Some(wanted) = wanted {
             self.refuse_other_form(field.name(), wanted, canonical, mapping.to.stored)?;
         }
@@ -246,6 +264,18 @@ impl Mapper<'_> {
             None => option.to_owned(),
         });
         Ok((canonical, mapping))
+    }
+
+    /// The target's own type for JSON documents.
+    fn json(&self, column: &str) -> Result<String> {
+        let json = self.types.json().map(str::to_owned);
+        json.ok_or_else(|| {
+            Error::unsupported(format!(
+                "Column \"{column}\" can't be JSON by --json-columns: {} has no type for it",
+                self.system
+            ))
+            .hint("leave it out of the option: it is kept as text, as it is written")
+        })
     }
 
     /// A type that was asked for is not silently another one.

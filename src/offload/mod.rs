@@ -67,5 +67,5 @@ pub use schema_change::{SchemaChange, schema_changes};
 pub use shape::{NotNullPropagation, OnSchemaChange, TypeOverride};
 pub use step::Step;
 pub use take::Take;
-pub use verify::{Difference, compare};
+pub use verify::{ComparedColumn, Difference, compare, compared_columns};
 pub use window::{Coverage, Window};

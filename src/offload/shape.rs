@@ -16,6 +16,8 @@ pub enum TypeOverride {
     To(CanonicalType),
     /// Text in Unicode: the column must be text, and stays what it is.
     UnicodeString,
+    /// Text that holds JSON, in the target's own type of such documents.
+    Json,
 }
 
 impl TypeOverride {
@@ -25,6 +27,7 @@ impl TypeOverride {
         use CanonicalType as T;
         match self {
             Self::UnicodeString => "--unicode-string-columns",
+            Self::Json => "--json-columns",
             Self::To(T::Integer1) => "--integer-1-columns",
             Self::To(T::Integer2) => "--integer-2-columns",
             Self::To(T::Integer4) => "--integer-4-columns",
@@ -45,8 +48,8 @@ impl TypeOverride {
     /// [`ErrorKind::Usage`] where a value of the one is never meant as one of the other.
     pub(super) fn apply(self, column: &str, from: CanonicalType) -> Result<CanonicalType> {
         match self {
-            Self::UnicodeString if from.is_text() => Ok(from),
-            Self::UnicodeString => {
+            Self::UnicodeString | Self::Json if from.is_text() => Ok(from),
+            Self::UnicodeString | Self::Json => {
                 Err(self.refused(format!("{from} is not string based"), column, "VARCHAR"))
             }
             Self::To(to) if is_meant(from, to) => Ok(to),
@@ -71,6 +74,7 @@ impl fmt::Display for TypeOverride {
         match self {
             Self::To(canonical) => canonical.fmt(f),
             Self::UnicodeString => f.write_str("UNICODE_STRING"),
+            Self::Json => f.write_str("JSON"),
         }
     }
 }
@@ -78,10 +82,13 @@ impl fmt::Display for TypeOverride {
 impl FromStr for TypeOverride {
     type Err = Error;
 
-    /// Reads a canonical type as it is written, and `UNICODE_STRING`.
+    /// Reads a canonical type as it is written, `UNICODE_STRING` and `JSON`.
     fn from_str(text: &str) -> Result<Self> {
         if text.trim().eq_ignore_ascii_case("UNICODE_STRING") {
             return Ok(Self::UnicodeString);
+        }
+        if text.trim().eq_ignore_ascii_case("JSON") {
+            return Ok(Self::Json);
         }
         let canonical = text.parse::<CanonicalType>();
         canonical.map(Self::To).map_err(|error| {
@@ -393,6 +400,11 @@ mod tests {
         }
         let unicode = TypeOverride::UnicodeString;
         assert_eq!(unicode.apply("c", T::LargeString).unwrap(), T::LargeString);
+        assert_eq!(
+            TypeOverride::Json.apply("c", T::LargeString).unwrap(),
+            T::LargeString
+        );
+        assert!(TypeOverride::Json.apply("c", T::Integer4).is_err());
         let error = unicode.apply("c", T::Date).unwrap_err();
         assert!(
             error.message().ends_with("DATE is not string based"),
@@ -428,6 +440,7 @@ mod tests {
     fn a_type_reads_back() {
         for text in [
             "UNICODE_STRING",
+            "JSON",
             "INTEGER_38",
             "DECIMAL(38,10)",
             "TIMESTAMP_TZ(6)",

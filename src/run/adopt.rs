@@ -11,6 +11,7 @@ use crate::backend::{Backend, Change, Mode, Publication, Published, Scope, Store
 use crate::error::{Error, ErrorKind, Result};
 use crate::offload::{
     Coverage, Offload, PredicateType, Proof, PublishedChunk, Record, Region, Step, compare,
+    compared_columns,
 };
 use crate::repository::Repository;
 use crate::schema::PartitionHashes;
@@ -118,7 +119,7 @@ impl Runner {
             .backend
             .hashes(definition, Scope::Published, offload.parallel())
             .await?;
-        let columns: Vec<String> = definition.columns.iter().map(|c| c.name.clone()).collect();
+        let columns = compared_columns(definition, candidate.sides.backend.types().json());
         let differences = compare(&source, &found, &columns);
         if differences.is_empty() {
             return Ok(found);

@@ -141,6 +141,8 @@ pub struct Verification {
     pub target_rows: u64,
     /// How both differ; empty when they are equal.
     pub differences: Vec<Difference>,
+    /// Columns that the target keeps as JSON documents: of these only the NULLs were compared.
+    pub only_nulls: Vec<String>,
     /// The first rows that differ, where the source is asked and has a key to find them by.
     pub rows: Vec<RowDifference>,
     /// How long it took.

@@ -16,7 +16,7 @@ use super::{aggregates, positions};
 use crate::backend::{Backend, LoadedProof, Scope, TargetDefinition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{Aggregate, AggregateFunction, Snapshot};
-use crate::offload::{Difference, Plan, VerifyLevel, compare};
+use crate::offload::{Difference, Plan, VerifyLevel, compare, compared_columns};
 use crate::schema::{PartitionHashes, RowHasher, TableHashes};
 use crate::staging::{Manifest, partition_path, split_batch};
 
@@ -92,7 +92,9 @@ impl Chunk<'_> {
             .backend
             .hashes(definition, Scope::Manifest(self.manifest), self.readers)
             .await?;
-        let differences = compare(&self.manifest.hashes(), &found, &column_names(self.plan));
+        // What is staged is text yet, where the target keeps documents.
+        let columns = compared_columns(definition, None);
+        let differences = compare(&self.manifest.hashes(), &found, &columns);
         if !differences.is_empty() {
             return Err(unequal(self.plan, &differences));
         }
@@ -102,14 +104,6 @@ impl Chunk<'_> {
             self.manifest.rows()
         ))
     }
-}
-
-fn column_names(plan: &Plan) -> Vec<String> {
-    plan.definition
-        .columns
-        .iter()
-        .map(|column| column.name.clone())
-        .collect()
 }
 
 pub(super) fn unequal(plan: &Plan, differences: &[Difference]) -> Error {

@@ -8,7 +8,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use super::{Against, RowDifference, Runner, Verification, narrow, planning, positions, proof};
 use crate::backend::{Backend, Scope, StoredRecord, TargetDefinition};
 use crate::error::{Error, ErrorKind, Result};
-use crate::offload::{Offload, Proof, Record, compare};
+use crate::offload::{Offload, Proof, Record, compare, compared_columns};
 use crate::schema::{PartitionHashes, TableName};
 
 /// What two sides hold.
@@ -75,11 +75,15 @@ impl Runner {
                 }
             }
         };
-        let columns = sums.definition.columns.iter();
-        let columns: Vec<String> = columns.map(|column| column.name.clone()).collect();
+        let columns = compared_columns(&sums.definition, backend.types().json());
         let differences = compare(&sums.source, &sums.target, &columns);
+        let only_nulls: Vec<String> = columns
+            .into_iter()
+            .filter(|column| !column.by_value)
+            .map(|column| column.name)
+            .collect();
         let rows_that_differ = match &sums.rows {
-            Some(compared) if !differences.is_empty() => {
+            Some(compared) if !differences.is_empty() && only_nulls.is_empty() => {
                 let rows = self.rows_that_differ(backend.as_ref(), &sums.definition, compared);
                 // Which rows differ is a help; that they do is known already.
                 rows.await.unwrap_or_default()
@@ -93,6 +97,7 @@ impl Runner {
             source_rows: rows(&sums.source),
             target_rows: rows(&sums.target),
             differences,
+            only_nulls,
             rows: rows_that_differ,
             millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         })

@@ -66,30 +66,22 @@ impl BackendFixture for LocalLake {
     }
 }
 
-/// A lake in the object store of the tests.
-#[cfg(feature = "s3")]
+/// A lake in an object store of the tests.
+#[cfg(all(feature = "s3", feature = "azure"))]
 pub struct StoredLake {
     backend: Arc<dyn Backend>,
 }
 
-#[cfg(feature = "s3")]
+#[cfg(all(feature = "s3", feature = "azure"))]
 impl StoredLake {
-    pub fn new() -> Option<Self> {
-        let bucket = crate::store::Bucket::new()?;
-        let url = format!("delta:s3://{}/{}", bucket.name, bucket.folder);
-        let options = [
-            ("endpoint", bucket.endpoint.as_str()),
-            ("allow_http", "true"),
-            ("region", "us-east-1"),
-            ("access_key_id", bucket.key.as_str()),
-            ("secret_access_key", bucket.secret.as_str()),
-        ];
-        let backend = backend_of(&connection("lake", &url, &options));
-        Some(Self { backend })
+    pub fn new(bucket: &crate::store::Bucket) -> Self {
+        let url = format!("delta:{}", bucket.url());
+        let backend = backend_of(&connection("lake", &url, &bucket.options()));
+        Self { backend }
     }
 }
 
-#[cfg(feature = "s3")]
+#[cfg(all(feature = "s3", feature = "azure"))]
 #[async_trait]
 impl BackendFixture for StoredLake {
     fn backend(&self) -> Arc<dyn Backend> {

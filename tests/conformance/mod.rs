@@ -7,6 +7,8 @@ mod databases;
 mod double;
 mod lake;
 mod memory;
+#[cfg(feature = "snowflake")]
+mod warehouse;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,13 +79,22 @@ async fn delta_keeps_the_contract_of_backends() {
     holds(&try_backend(lake::LocalLake::new()).await, 2);
 }
 
-#[cfg(feature = "s3")]
+#[cfg(all(feature = "s3", feature = "azure"))]
 #[tokio::test(flavor = "multi_thread")]
 async fn delta_in_a_store_keeps_the_contract_of_backends() {
-    let Some(lake) = lake::StoredLake::new() else {
+    for bucket in crate::store::Bucket::each() {
+        let lake = lake::StoredLake::new(&bucket);
+        holds(&try_backend(lake).await, 4);
+    }
+}
+
+#[cfg(feature = "snowflake")]
+#[tokio::test(flavor = "multi_thread")]
+async fn snowflake_keeps_the_contract_of_backends() {
+    let Some(warehouse) = warehouse::Snowflake::new() else {
         return;
     };
-    holds(&try_backend(lake).await, 4);
+    holds(&try_backend(warehouse).await, 4);
 }
 
 /// Whether exactly these lines fail, each given by a part of its text.

@@ -124,19 +124,9 @@ fn staged_file(world: &World) -> PathBuf {
     folder.join(file.expect("a staged file"))
 }
 
-#[test]
-fn a_staged_file_that_was_changed_is_caught() {
-    let Some(world) = World::new(ORDERS) else {
-        return;
-    };
-    Ran::of(world.faulty("load.begun=abort"));
-    world.expire_leases();
-    let other = fs::read(staged_file(&world)).expect("a staged file");
-    fs::remove_file(staged_file(&world)).expect("a staged file");
-    world
-        .project
-        .sqlite("UPDATE orders SET amount = '0.01' WHERE id = 50");
-    fs::remove_file(world.project.path("faults")).expect("the list of faults");
+/// An offload, and what it says, whose staged file is meddled with before the load.
+fn meddled(world: &World, meddle: impl Fn(PathBuf)) -> (Option<i32>, String) {
+    let _ = fs::remove_file(world.project.path("faults"));
     let mut child = world
         .faulty("stage.ended=hang:5000")
         .spawn()
@@ -149,17 +139,49 @@ fn a_staged_file_that_was_changed_is_caught() {
     while !hangs() && begun.elapsed() < Duration::from_secs(60) {
         thread::sleep(Duration::from_millis(20));
     }
-    fs::write(staged_file(&world), other).expect("a staged file");
+    meddle(staged_file(world));
     let code = wait(&mut child);
-    assert_eq!(code, Some(ErrorKind::Verify.exit_code().into()));
     let mut said = String::new();
     std::io::Read::read_to_string(&mut child.stderr.take().expect("piped"), &mut said)
         .expect("text");
+    (code, said)
+}
+
+#[test]
+fn a_staged_file_that_was_changed_is_caught() {
+    let Some(world) = World::new(ORDERS) else {
+        return;
+    };
+    Ran::of(world.faulty("load.begun=abort"));
+    world.expire_leases();
+    let other = fs::read(staged_file(&world)).expect("a staged file");
+    fs::remove_file(staged_file(&world)).expect("a staged file");
+    world
+        .project
+        .sqlite("UPDATE orders SET amount = '0.01' WHERE id = 50");
+    let (code, said) = meddled(&world, |file| {
+        fs::write(file, &other).expect("a staged file");
+    });
+    assert_eq!(code, Some(ErrorKind::Verify.exit_code().into()));
     assert!(
         said.contains("amount: sum 34331.76 staged, 34675.00"),
         "{said}"
     );
     assert!(world.ask(TABLE).is_empty(), "nothing was published");
+}
+
+#[test]
+fn a_staged_file_that_was_removed_is_named() {
+    let Some(world) = World::new(ORDERS) else {
+        return;
+    };
+    let (code, said) = meddled(&world, |file| {
+        fs::remove_file(file).expect("a staged file");
+    });
+    assert_eq!(code, Some(ErrorKind::Load.exit_code().into()), "{said}");
+    assert!(said.contains(".parquet' was not found"), "{said}");
+    assert!(world.ask(TABLE).is_empty(), "nothing was published");
+    world.finishes("a file that was removed");
 }
 
 #[test]

@@ -6,6 +6,8 @@ mod crashes;
 mod double;
 mod failures;
 mod offloads;
+#[cfg(all(feature = "s3", feature = "azure"))]
+mod stages;
 mod values;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +18,7 @@ use crate::project::{Project, Ran, skip};
 use double::Double;
 
 /// The address of the double, or a printed reason why there is none.
-fn address() -> Option<String> {
+pub fn address() -> Option<String> {
     let address = std::env::var("GOE_TEST_SNOWFLAKE").ok();
     if address.is_none() {
         skip("Snowflake: GOE_TEST_SNOWFLAKE names no double");
@@ -49,19 +51,21 @@ impl World {
 
     /// Gives the connection another user, and more lines.
     fn connect(&self, user: &str, lines: &str) {
-        let stage = self.project.path("stage");
-        let text = format!(
+        let mut text = format!(
             "[connections.shop]\nurl = \"sqlite:shop.db\"\n\
              [connections.sf]\n\
              url = \"snowflake://{user}@acme/{}?warehouse=load_wh\"\n\
-             base_url = \"{}\"\nstaging = \"file://{}\"\n{lines}\n",
-            self.database,
-            self.double.address,
-            stage.display()
+             base_url = \"{}\"\n",
+            self.database, self.double.address,
         );
-        let password = "password = \"goe-password\"\n";
-        let own = lines.contains("password");
-        let text = if own { text } else { text + password };
+        if !lines.contains("password") {
+            text += "password = \"goe-password\"\n";
+        }
+        if !lines.contains("staging = ") {
+            let stage = self.project.path("stage");
+            text += &format!("staging = \"file://{}\"\n", stage.display());
+        }
+        text += lines;
         self.project.write("goe.toml", &text);
     }
 

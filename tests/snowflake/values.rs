@@ -106,3 +106,54 @@ fn the_table_of_types_is_printed() {
     of(&["snowflake"]).says(&["NUMBER(15,2)", "TIMESTAMP_NTZ(9)"]);
     of(&["sqlserver", "snowflake"]).says(&["datetime2", "TIMESTAMP_NTZ"]);
 }
+
+/// On request JSON is kept in the type that Snowflake has for it: proved as text, and then parsed.
+#[test]
+fn documents_are_kept_as_such_on_request() {
+    let Some(world) = World::new(
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT);
+         INSERT INTO notes VALUES (1, '{\"b\": [1, 2.50], \"a\": \"x\"}'), (2, NULL), (3, 'null'), (4, '\"é\"');",
+    ) else {
+        return;
+    };
+    let json = ["--json-columns", "body"];
+    let plan = [
+        &["plan", "shop.main.notes", "--to", "sf.tpch.notes"][..],
+        &json,
+    ];
+    world
+        .goe(&plan.concat())
+        .ok()
+        .says(&["\"BODY\" VARIANT", "proved as text, then parsed"]);
+    world.offload("notes", &json).ok();
+    let inside = "SELECT \"BODY\":\"a\"::VARCHAR FROM \"TPCH\".\"NOTES\" WHERE \"ID\" = 1";
+    assert_eq!(world.ask(inside), ["x"]);
+    let nulls = "SELECT COUNT(*), COUNT(\"BODY\") FROM \"TPCH\".\"NOTES\"";
+    assert_eq!(world.ask(nulls), ["4|3"]);
+    for more in [&[][..], &["--stored"]] {
+        let verify = [&["verify", "sf.tpch.notes"], more].concat();
+        world
+            .goe(&verify)
+            .ok()
+            .says(&["only the NULLs were compared: body"]);
+    }
+    let again = world.offload("notes", &["--reset"]).ok();
+    assert_eq!(super::published(&again), 4, "{again}");
+    world.ask("UPDATE \"TPCH\".\"NOTES\" SET \"BODY\" = NULL WHERE \"ID\" = 4");
+    world
+        .goe(&["verify", "sf.tpch.notes"])
+        .tells(goe::ErrorKind::Verify)
+        .says(&["\"body\""]);
+    world
+        .project
+        .sqlite("UPDATE notes SET body = '{' WHERE id = 2");
+    world
+        .offload("notes", &["--reset", "--retry-seconds", "0"])
+        .fails(goe::ErrorKind::Load);
+    assert_eq!(world.ask(nulls), ["4|2"], "nothing was published");
+    let number = ["--json-columns", "id"];
+    world
+        .offload("notes", &[&number[..], &["--reset"]].concat())
+        .fails(goe::ErrorKind::Usage)
+        .says(&["not string based"]);
+}

@@ -9,18 +9,30 @@ use datafusion::logical_expr::expr::{Between, BinaryExpr, Cast, InList};
 use datafusion::scalar::ScalarValue;
 
 use super::dialect::Snowflake;
+use super::types::DOCUMENT;
 use crate::backend::TargetDefinition;
 use crate::error::{Error, Result};
 use crate::frontend::{Comparison, RelationKind, SourceTable, translate};
 use crate::schema::{CanonicalType, Column, Mapping};
 
-/// The columns of a definition, of the types that rows are staged in.
+/// The columns of a definition as the published table has them, of the types that rows are staged in.
 pub(super) fn columns_of(target: &TargetDefinition) -> Vec<Column> {
     let columns = target.columns.iter().map(|column| {
         let mapping = Mapping::exact(column.stored);
         Column::new(&column.name, &column.native, column.nullable, mapping)
     });
     columns.collect()
+}
+
+/// The same as the table of a load has them, where documents are text yet.
+pub(super) fn loaded_columns(target: &TargetDefinition) -> Vec<Column> {
+    let mut columns = columns_of(target);
+    for column in &mut columns {
+        if column.native == DOCUMENT {
+            column.native = column.canonical.to_string();
+        }
+    }
+    columns
 }
 
 /// The condition, true for exactly the same rows of the target.

@@ -6,6 +6,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::scalar::ScalarValue;
 
 use super::name;
+use super::types::DOCUMENT;
 use crate::frontend::{AggregateFunction, Comparison, Dialect};
 use crate::schema::{CanonicalType, Column};
 
@@ -21,6 +22,14 @@ pub(super) fn dialect() -> Arc<dyn Dialect> {
 impl Dialect for Snowflake {
     fn quote(&self, name: &str) -> String {
         name::quote(name)
+    }
+
+    fn read_column(&self, column: &Column) -> String {
+        let name = self.quote(&column.name);
+        match column.native == DOCUMENT {
+            true => format!("TO_JSON({name})"),
+            false => name,
+        }
     }
 
     fn literal(&self, column: &Column, value: &ScalarValue) -> Option<String> {
@@ -68,7 +77,8 @@ impl Dialect for Snowflake {
             T::Float | T::Double | T::Boolean => false,
             T::Binary { .. } | T::LargeBinary | T::IntervalDs | T::IntervalYm => false,
             T::Decimal { precision, .. } => precision <= 38,
-            _ => true,
+            // Documents are compared by no order of ours.
+            _ => column.native != DOCUMENT,
         };
         ordered.then(|| (self.quote(&column.name), Comparison::Exact))
     }

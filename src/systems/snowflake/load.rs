@@ -5,6 +5,7 @@ use arrow::compute::concat;
 use arrow::datatypes::DataType;
 use arrow::datatypes::{Decimal128Type, DecimalType, Int64Type};
 use futures::TryStreamExt;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::catalog::{qualified, relation, require_schema};
 use super::name::{quote, quote_exactly, text};
@@ -15,7 +16,7 @@ use super::types::Types;
 use crate::backend::{ColumnAggregates, LoadedAggregates, TargetColumn, TargetDefinition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{Aggregate, AggregateFunction, ReadRequest, Source, TypeMap};
-use crate::schema::CanonicalType;
+use crate::schema::{CanonicalType, TableName};
 use crate::staging::{Bounds, ColumnBounds, Manifest};
 
 /// What begins the name of a table that a load is made into.
@@ -36,9 +37,14 @@ pub(super) fn suffix(manifest: &str) -> String {
     kept.collect()
 }
 
+/// How the loads of a table begin: the loads of others in its schema are no business of its own.
+pub(super) fn load_prefix(table: &str) -> String {
+    format!("{PREFIX}{:016x}_", xxh3_64(table.as_bytes()))
+}
+
 /// The table that a manifest is loaded into, by our spelling.
-pub(super) fn load_table(manifest: &str) -> String {
-    format!("{PREFIX}{}", suffix(manifest)).to_ascii_lowercase()
+pub(super) fn load_table(table: &str, manifest: &str) -> String {
+    format!("{}{}", load_prefix(table), suffix(manifest)).to_ascii_lowercase()
 }
 
 /// Takes the files of a manifest in. A load that stands whole is left as it is, any other is made
@@ -50,7 +56,7 @@ pub(super) async fn load(
 ) -> Result<()> {
     let schema = &target.name.schema;
     let doing = format!("Table \"{}\" can't be loaded", target.name);
-    if is_whole(warehouse, schema, manifest, &doing).await? {
+    if is_whole(warehouse, &target.name, manifest, &doing).await? {
         return Ok(());
     }
     require_schema(warehouse, schema).await?;
@@ -82,11 +88,12 @@ pub(super) async fn load(
 
 async fn is_whole(
     warehouse: &Warehouse,
-    schema: &str,
+    name: &TableName,
     manifest: &Manifest,
     doing: &str,
 ) -> Result<bool> {
-    let table = load_table(&manifest.id);
+    let TableName { schema, table, .. } = name;
+    let table = load_table(table, &manifest.id);
     if relation(warehouse, schema, &table).await?.is_none() {
         return Ok(false);
     }
@@ -94,6 +101,12 @@ async fn is_whole(
     let counted = warehouse.rows(doing, &sql).await?;
     let counted = counted.first().map(|row| row.count(0)).transpose()?;
     Ok(counted == Some(manifest.rows()))
+}
+
+/// The table of a load as it is named in a statement.
+pub(super) fn loaded_name(target: &TargetDefinition, manifest: &Manifest) -> String {
+    let TableName { schema, table, .. } = &target.name;
+    qualified(schema, &load_table(table, &manifest.id))
 }
 
 /// The type that a column is loaded as: that of what was staged.
@@ -109,7 +122,7 @@ pub(super) fn create_statement(target: &TargetDefinition, manifest: &Manifest) -
     }
     Ok(format!(
         "CREATE OR REPLACE TRANSIENT TABLE {} ({}) DATA_RETENTION_TIME_IN_DAYS = 0",
-        qualified(&target.name.schema, &load_table(&manifest.id)),
+        loaded_name(target, manifest),
         columns.join(", ")
     ))
 }
@@ -120,7 +133,7 @@ pub(super) fn copy_statements(
     manifest: &Manifest,
     stage: &str,
 ) -> Result<Vec<String>> {
-    let table = qualified(&target.name.schema, &load_table(&manifest.id));
+    let table = loaded_name(target, manifest);
     let columns: Vec<String> = target.columns.iter().map(|c| quote(&c.name)).collect();
     let mut values = Vec::new();
     for column in &target.columns {

@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
 
-use super::load::PREFIX;
+use super::load::load_prefix;
 use super::name::{quote_exactly, text, there};
 use super::session::Warehouse;
 use super::statement::filled;
@@ -17,7 +17,7 @@ const LOADS: &str = include_str!("../../../sql/catalog/snowflake/loads.sql");
 /// How the path of a load's table begins in a listing, which holds files, too.
 const TABLE: &str = "table ";
 
-/// Lists the loads of a schema and the staged files of a table whose runs are not living; with
+/// Lists the loads and the staged files of a table whose runs are not living; with
 /// `remove` they go. A run that publishes removes both, so none of them is needed.
 pub(super) async fn sweep(
     warehouse: &Warehouse,
@@ -26,7 +26,7 @@ pub(super) async fn sweep(
     living: &[String],
     remove: bool,
 ) -> Result<Vec<Orphan>> {
-    let mut orphans = loads(warehouse, schema).await?;
+    let mut orphans = loads(warehouse, schema, table).await?;
     let place = warehouse.settings.staging.place(schema, table).ok();
     if let Some(place) = &place {
         orphans.append(&mut files(place).await?);
@@ -43,13 +43,14 @@ pub(super) async fn sweep(
     Ok(orphans)
 }
 
-async fn loads(warehouse: &Warehouse, schema: &str) -> Result<Vec<Orphan>> {
-    let doing = format!("The loads of schema {schema} can't be listed");
+async fn loads(warehouse: &Warehouse, schema: &str, table: &str) -> Result<Vec<Orphan>> {
+    let doing = format!("The loads of table {schema}.{table} can't be listed");
+    let prefix = load_prefix(table);
     let sql = filled(LOADS, &[("schema", text(&there(schema)))]);
     let mut found = Vec::new();
     for row in warehouse.rows(&doing, &sql).await? {
         let name = row.required(0)?;
-        let Some(run) = run_of_load(name) else {
+        let Some(run) = run_of_load(&prefix, name) else {
             continue;
         };
         found.push(Orphan {
@@ -65,9 +66,9 @@ async fn loads(warehouse: &Warehouse, schema: &str) -> Result<Vec<Orphan>> {
 }
 
 /// The run that made a load's table, by its name.
-fn run_of_load(name: &str) -> Option<String> {
+fn run_of_load(prefix: &str, name: &str) -> Option<String> {
     let lower = name.to_ascii_lowercase();
-    let manifest = lower.strip_prefix(PREFIX)?;
+    let manifest = lower.strip_prefix(prefix)?;
     let (run, chunk) = manifest.split_once('_')?;
     let named = format!("part-{run}-{chunk}.parquet");
     run_of(&named).map(str::to_owned)
@@ -137,11 +138,13 @@ mod tests {
     fn a_load_names_its_run() {
         let run = "0192f0c1d2e37f4a8b5c6d7e8f901234";
         for chunk in ["0001", "0002r1"] {
-            let table = there(&load_table(&format!("{run}-{chunk}")));
-            assert_eq!(run_of_load(&table).as_deref(), Some(run), "{table}");
+            let table = there(&load_table("orders", &format!("{run}-{chunk}")));
+            let found = run_of_load(&load_prefix("orders"), &table);
+            assert_eq!(found.as_deref(), Some(run), "{table}");
+            assert_eq!(run_of_load(&load_prefix("order"), &table), None);
         }
         for other in ["GOE_LOAD_X", "GOE_LOAD_", "ORDERS", "GOE_LEDGER"] {
-            assert_eq!(run_of_load(other), None, "{other}");
+            assert_eq!(run_of_load(&load_prefix("orders"), other), None, "{other}");
         }
     }
 }

@@ -10,9 +10,10 @@ use snowflake_connector_rs::Session;
 use super::catalog::{self, qualified};
 use super::condition::condition;
 use super::ledger;
-use super::load::load_table;
+use super::load::loaded_name;
 use super::name::quote;
 use super::session::{Warehouse, changed, run};
+use super::types::DOCUMENT;
 use crate::backend::{Change, Mode, Publication, Published, TargetTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
@@ -141,19 +142,27 @@ pub(super) fn delete_statement(publication: &Publication) -> Result<Option<Strin
 pub(super) fn insert_statement(publication: &Publication) -> String {
     let name = &publication.target.name;
     let columns = publication.target.columns.iter();
-    let columns: Vec<String> = columns.map(|column| quote(&column.name)).collect();
-    let columns = columns.join(", ");
+    let names: Vec<String> = columns.clone().map(|column| quote(&column.name)).collect();
+    // What is no JSON stops the publish.
+    let values = columns
+        .zip(&names)
+        .map(|(column, name)| match column.native == DOCUMENT {
+            true => format!("PARSE_JSON({name})"),
+            false => name.clone(),
+        });
     format!(
-        "INSERT INTO {} ({columns}) SELECT {columns} FROM {}",
+        "INSERT INTO {} ({}) SELECT {} FROM {}",
         qualified(&name.schema, &name.table),
-        qualified(&name.schema, &load_table(&publication.manifest.id))
+        names.join(", "),
+        values.collect::<Vec<_>>().join(", "),
+        loaded_name(&publication.target, &publication.manifest)
     )
 }
 
 /// Removes what was only needed on the way. What stays is an orphan, which `goe clean` finds.
 async fn tidy_up(warehouse: &Warehouse, publication: &Publication) {
     let name = &publication.target.name;
-    let load = qualified(&name.schema, &load_table(&publication.manifest.id));
+    let load = loaded_name(&publication.target, &publication.manifest);
     let drop = format!("DROP TABLE IF EXISTS {load}");
     let _ = warehouse.run_all("A load can't be dropped", &[drop]).await;
     if let Ok(place) = warehouse.settings.staging.place(&name.schema, &name.table) {

@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt};
 use snowflake_connector_rs::{ResultCursor, ResultTable};
 
 use super::catalog::describe;
-use super::condition::columns_of;
+use super::condition::{columns_of, loaded_columns};
 use super::decode::decode;
 use super::dialect::Snowflake;
 use super::error::failed;
@@ -59,10 +59,10 @@ impl Relation {
         manifest: &Manifest,
     ) -> Self {
         let name = TableName {
-            table: load_table(&manifest.id),
+            table: load_table(&target.name.table, &manifest.id),
             ..target.name.clone()
         };
-        Self::new(warehouse, name, columns_of(target))
+        Self::new(warehouse, name, loaded_columns(target))
     }
 
     /// The rows of a scope in the form of a definition.

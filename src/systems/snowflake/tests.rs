@@ -121,7 +121,12 @@ fn a_table_is_made_and_grows() {
 fn files_are_copied_by_name_and_each_column_with_its_type() {
     let stage = "\"TPCH\".\"GOE_STAGE_X\"";
     let copies = load::copy_statements(&target(), &manifest(2), stage).unwrap();
-    let table = "\"TPCH\".\"GOE_LOAD_0192F0C1D2E37F4A8B5C6D7E8F901234_0001R1\"";
+    let table = load::loaded_name(&target(), &manifest(2));
+    assert!(
+        table.starts_with("\"TPCH\".\"GOE_LOAD_")
+            && table.ends_with("_0192F0C1D2E37F4A8B5C6D7E8F901234_0001R1\""),
+        "{table}"
+    );
     assert_eq!(
         copies,
         [format!(
@@ -171,13 +176,39 @@ fn a_publish_moves_rows_in_and_out() {
     let insert = publish::insert_statement(&append);
     assert_eq!(
         insert,
-        "INSERT INTO \"TPCH\".\"line item\" (\"ID\", \"Amount \"\"net\"\"\", \"SOLD_ON\", \"AT\") \
-         SELECT \"ID\", \"Amount \"\"net\"\"\", \"SOLD_ON\", \"AT\" \
-         FROM \"TPCH\".\"GOE_LOAD_0192F0C1D2E37F4A8B5C6D7E8F901234_0001R1\""
+        format!(
+            "INSERT INTO \"TPCH\".\"line item\" (\"ID\", \"Amount \"\"net\"\"\", \"SOLD_ON\", \"AT\") \
+             SELECT \"ID\", \"Amount \"\"net\"\"\", \"SOLD_ON\", \"AT\" FROM {}",
+            load::loaded_name(&target(), &manifest(2))
+        )
     );
     for sql in [&delete, &insert] {
         parses(sql);
     }
+}
+
+#[test]
+fn documents_are_loaded_as_text_and_published_parsed() {
+    let mut publication = publication(Mode::Append);
+    publication.target.columns = vec![column("id", CanonicalType::Integer8), {
+        let mut document = column("body", CanonicalType::LargeString);
+        document.native = Types.json().unwrap().to_owned();
+        document
+    }];
+    let made = catalog::create_table(&publication.target);
+    assert!(made.contains("\"BODY\" VARIANT"), "{made}");
+    let load = load::create_statement(&publication.target, &manifest(1)).unwrap();
+    assert!(load.contains("\"BODY\" VARCHAR)"), "{load}");
+    let insert = publish::insert_statement(&publication);
+    assert!(
+        insert.contains("(\"ID\", \"BODY\") SELECT \"ID\", PARSE_JSON(\"BODY\") FROM"),
+        "{insert}"
+    );
+    for sql in [&made, &load, &insert] {
+        parses(sql);
+    }
+    publication.mode = Mode::ReplaceWhere(col("body").eq(lit("{}")));
+    assert!(publish::delete_statement(&publication).is_err());
 }
 
 #[test]

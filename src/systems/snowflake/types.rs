@@ -8,6 +8,9 @@ use crate::schema::{CanonicalType, Mapping};
 #[derive(Debug)]
 pub(super) struct Types;
 
+/// The type of JSON documents.
+pub(super) const DOCUMENT: &str = "VARIANT";
+
 /// Text of any length.
 const TEXT: CanonicalType = CanonicalType::VariableString { length: None };
 
@@ -37,6 +40,7 @@ impl TypeMap for Types {
             "TIMESTAMP_LTZ(6)",
             "TIMESTAMP_TZ(6)",
             "TIMESTAMP_TZ(9)",
+            DOCUMENT,
         ]
         .map(str::to_owned)
         .to_vec()
@@ -70,8 +74,16 @@ impl TypeMap for Types {
                 T::TimestampTz { scale: scale() },
                 "the instant is read; the offset that it was written with is not",
             ),
+            (DOCUMENT, []) => Mapping::lossy(
+                T::LargeString,
+                "JSON as the server writes it: its order of keys, blanks and forms of numbers",
+            ),
             _ => return Err(unknown(native)),
         })
+    }
+
+    fn json(&self) -> Option<&'static str> {
+        Some(DOCUMENT)
     }
 
     fn from_canonical(&self, canonical: CanonicalType) -> Result<Mapping<NativeType>> {
@@ -149,7 +161,7 @@ fn taken_apart(native: &str) -> Option<(&str, Vec<u32>)> {
 
 fn unknown(native: &str) -> Error {
     Error::unsupported(format!("The type {native} has no canonical type"))
-        .hint("goe keeps plain columns; VARIANT, OBJECT, ARRAY, GEOGRAPHY and VECTOR it does not")
+        .hint("goe keeps plain columns and JSON in VARIANT; OBJECT, ARRAY, GEOGRAPHY and VECTOR it does not")
 }
 
 #[cfg(test)]
@@ -203,7 +215,8 @@ mod tests {
         }
         for native in [
             "",
-            "VARIANT",
+            "VARIANT(1)",
+            "OBJECT",
             "NUMBER",
             "NUMBER(39,0)",
             "NUMBER(5,6)",

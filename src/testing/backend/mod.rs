@@ -164,7 +164,7 @@ static LINES: &[Line<World>] = &[
     },
     Line {
         method: "Backend::table",
-        text: "All published rows, typed by the definition.",
+        text: "All published rows, typed as `describe` says, which holds what the definition does.",
         check: |world| Box::pin(loading::table(world)),
     },
     Line {

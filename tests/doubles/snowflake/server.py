@@ -18,13 +18,19 @@ here, and nothing else is let through:
   It wants USE_LOGICAL_TYPE = TRUE and BINARY_AS_TEXT = FALSE said.
 * One explicit transaction at a time: who begins another waits, as he would for the lock of a row.
   One whose client has said nothing for two seconds while somebody waits is rolled back.
-* The role and the warehouse are checked, and the password, the OAuth token (goe-token) or the key
-  pair (ALTER USER … SET RSA_PUBLIC_KEY) of a login. Users SHORT (each session ends after five
-  statements), CUT (the connection is cut after a COMMIT is done) and KEYED are there for the tests.
+* Stages read file:// URLs, and those of S3 and Azure from the stores that GOE_TEST_S3 and
+  GOE_TEST_AZURE name, with nothing but the keys that the stage was given or those of its
+  integration. S3_LAKE and AZURE_LAKE are integrations of these stores, NO_RIGHTS is one whose keys
+  open nothing.
+* The role and the warehouse are checked, and the password, the OAuth token (goe-token; old-token
+  has expired) or the key pair (ALTER USER … SET RSA_PUBLIC_KEY) of a login. For the tests there are
+  the warehouse ASLEEP_WH, which can't resume, and the users KEYED, SHORT (each session ends after
+  five statements), CUT (the connection is cut after a COMMIT is done), TORN (the same after a COPY)
+  and FEWER (a COPY leaves one row out and reports so).
 
 What it can't prove: that the service takes the same SQL and means the same; VARIANT's casts of what
-Parquet holds; stages in clouds, integrations and their rights; how long anything takes; locks of
-more than one row; results in several pieces.
+Parquet holds; what an integration's rights are made of; stages on GCS; how long anything takes; locks
+of more than one row; results in several pieces.
 """
 
 import base64
@@ -39,9 +45,15 @@ import re
 import secrets
 import socket
 import sys
+import tempfile
 import threading
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 
+import boto3
+import botocore.exceptions
 import duckdb
 import fakesnow.transforms as transforms
 import fakesnow.transforms.transforms as plain_transforms
@@ -60,7 +72,8 @@ from starlette.routing import Route
 
 PASSWORD = "goe-password"
 TOKEN = "goe-token"
-USERS = {"GOE", "SHORT", "CUT", "KEYED"}
+OLD_TOKEN = "old-token"
+USERS = {"GOE", "SHORT", "CUT", "TORN", "FEWER", "KEYED"}
 ROLES = {None, "LOADER"}
 WAREHOUSES = {"LOAD_WH"}
 
@@ -116,10 +129,116 @@ def duck_type(declared):
         "TIME": "TIME",
         "TIMESTAMP_NTZ": "TIMESTAMP_NS" if fine else "TIMESTAMP",
         "TIMESTAMP_TZ": "TIMESTAMP WITH TIME ZONE",
+        "VARIANT": "JSON",
     }
     if name not in kinds:
         raise Refused("002040", f"Unsupported data type '{declared}'")
     return kinds[name]
+
+
+# ---- stages ---------------------------------------------------------------------------------
+
+
+class S3:
+    """The bucket of GOE_TEST_S3."""
+
+    def __init__(self):
+        self.address = urllib.parse.urlsplit(os.environ.get("GOE_TEST_S3", ""))
+
+    def own_keys(self):
+        return {"AWS_KEY_ID": self.address.username, "AWS_SECRET_KEY": self.address.password}
+
+    def read(self, url, keys):
+        client = boto3.client(
+            "s3",
+            endpoint_url=f"http://{self.address.hostname}:{self.address.port}",
+            region_name="us-east-1",
+            aws_access_key_id=keys["AWS_KEY_ID"],
+            aws_secret_access_key=keys["AWS_SECRET_KEY"],
+            aws_session_token=keys.get("AWS_TOKEN"),
+        )
+        place = urllib.parse.urlsplit(url)
+        try:
+            return client.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
+        except botocore.exceptions.ClientError as error:
+            return missing(error.response["ResponseMetadata"]["HTTPStatusCode"], url)
+
+
+class Azure:
+    """The container of GOE_TEST_AZURE."""
+
+    def __init__(self):
+        self.address = urllib.parse.urlsplit(os.environ.get("GOE_TEST_AZURE", ""))
+
+    def own_keys(self):
+        return {"AZURE_SAS_TOKEN": self.address.query}
+
+    def read(self, url, keys):
+        place = urllib.parse.urlsplit(url)
+        account, _, domain = place.netloc.partition(".")
+        if domain != "blob.core.windows.net":
+            raise Refused("001003", f"syntax error: no storage account in '{url}'")
+        host = f"{self.address.hostname}:{self.address.port}"
+        path = urllib.parse.quote(f"/{account}{place.path}")
+        token = keys["AZURE_SAS_TOKEN"].lstrip("?")
+        try:
+            return urllib.request.urlopen(f"http://{host}{path}?{token}").read()
+        except urllib.error.HTTPError as error:
+            return missing(error.code, url)
+
+
+def missing(status, url):
+    if status == 404:
+        raise Refused("091016", f"Remote file '{url}' was not found.")
+    raise Refused("091003", f"Failure using stage area. Cause: [Access Denied (Status Code: {status})]")
+
+
+CLOUDS = {"s3": S3(), "azure": Azure()}
+INTEGRATIONS = {
+    "S3_LAKE": ("s3", CLOUDS["s3"].own_keys()),
+    "AZURE_LAKE": ("azure", CLOUDS["azure"].own_keys()),
+    "NO_RIGHTS": ("s3", {"AWS_KEY_ID": "nobody", "AWS_SECRET_KEY": "guessed"}),
+}
+# What a stage may be given, and must be.
+CREDENTIALS = {
+    "s3": ({"AWS_KEY_ID", "AWS_SECRET_KEY", "AWS_TOKEN"}, {"AWS_KEY_ID", "AWS_SECRET_KEY"}),
+    "azure": ({"AZURE_SAS_TOKEN"}, {"AZURE_SAS_TOKEN"}),
+}
+
+
+class Stage:
+    """A URL, and the keys that open it."""
+
+    def __init__(self, found):
+        self.url = literal(found["url"]).rstrip("/")
+        scheme = self.url.split("://")[0]
+        self.cloud, self.keys = CLOUDS.get(scheme), None
+        if self.cloud is None and scheme != "file":
+            raise Refused("001003", f"syntax error: the double has no stages at {scheme}://")
+        if integration := found["integration"]:
+            kind, self.keys = INTEGRATIONS.get(unquoted(integration), (None, None))
+            if kind is None:
+                raise Refused("002003", f"Integration '{integration}' does not exist or not authorized.")
+            if kind != scheme:
+                raise Refused("003167", f"Location '{self.url}' is not allowed by integration '{integration}'.")
+        elif self.cloud:
+            self.keys = {key: literal(value) for key, value in KEY_VALUE.findall(found["keys"] or "")}
+            known, wanted = CREDENTIALS[scheme]
+            if not wanted <= self.keys.keys() <= known:
+                raise Refused("001003", f"syntax error: unexpected credentials of a stage at {scheme}://")
+
+    def file(self, name, folder):
+        """A file of the stage, on this disk."""
+        url = f"{self.url}/{name}"
+        if self.cloud is None:
+            path = url.removeprefix("file://")
+            if not os.path.exists(path):
+                raise Refused("091016", f"Remote file '{url}' was not found.")
+            return path
+        path = os.path.join(folder, secrets.token_hex(8))
+        with open(path, "wb") as file:
+            file.write(self.cloud.read(url, self.keys))
+        return path
 
 
 # ---- the forms of SQL that are known --------------------------------------------------------
@@ -149,13 +268,18 @@ COLUMN = re.compile(
 )
 ALTER = re.compile(rf"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS (?P<column>.*)$", re.S)
 COPY = re.compile(
-    rf"COPY INTO {TABLE} \((?P<columns>.*?)\) FROM \(SELECT (?P<values>.*) FROM @(?P<stage>{NAME}\.{NAME})\) "
+    rf"COPY INTO {TABLE} \((?P<columns>.*?)\) FROM \(SELECT (?P<values>.*) FROM @(?P<stage>{NAME}(?:\.{NAME})+)\) "
     rf"FILES = \((?P<files>{TEXT}(?:, {TEXT})*)\) "
     r"FILE_FORMAT = \(TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT = FALSE\) "
     r"ON_ERROR = ABORT_STATEMENT PURGE = FALSE FORCE = TRUE$",
     re.S,
 )
-STAGE = re.compile(rf"CREATE OR REPLACE TEMPORARY STAGE (?P<stage>{NAME}\.{NAME}) URL = (?P<url>{TEXT})$")
+STAGE = re.compile(
+    rf"CREATE (?P<temporary>OR REPLACE TEMPORARY )?STAGE (?P<stage>{NAME}\.{NAME}) URL = (?P<url>{TEXT})"
+    rf"(?: STORAGE_INTEGRATION = (?P<integration>{NAME})"
+    rf"| CREDENTIALS = \((?P<keys>[A-Z_]+ = {TEXT}(?: [A-Z_]+ = {TEXT})*)\))?$"
+)
+KEY_VALUE = re.compile(rf"([A-Z_]+) = ({TEXT})")
 KEY = re.compile(rf"ALTER USER (?P<user>{NAME}) SET RSA_PUBLIC_KEY = (?P<key>{TEXT})$")
 VALUE = re.compile(rf"\$1:(?P<field>{NAME})::(?P<type>[A-Z_]+(?:\([0-9, ]+\))?)(?:, |$)")
 CATALOG = re.compile(
@@ -189,6 +313,9 @@ def columns_of(text):
 
 fake = FakeSnow()
 declared = {}
+stages = {}
+# The databases whose users CUT and TORN have had their cut.
+once = set()
 sessions = {}
 keys = {}
 working = threading.RLock()
@@ -244,6 +371,8 @@ class Session:
         self.statements += 1
         if self.user == "SHORT" and self.statements > 5:
             raise Refused("390112", "Your session has expired. Please login again.")
+        if self.warehouse == "ASLEEP_WH":
+            raise Refused("090073", "Warehouse 'ASLEEP_WH' cannot be resumed because its quota is exceeded.")
         if self.warehouse not in WAREHOUSES and not sql.startswith("SELECT CURRENT_"):
             raise Refused("000606", "No active warehouse selected in the current session.")
         if sql == "BEGIN":
@@ -265,7 +394,8 @@ class Session:
         if copy := COPY.match(sql):
             return self.copy(copy)
         if stage := STAGE.match(sql):
-            self.stages[stage["stage"]] = literal(stage["url"])
+            kept = self.stages if stage["temporary"] else stages
+            kept[f'{quoted(self.database)}.{stage["stage"]}'] = Stage(stage)
             return status("Stage area successfully created.")
         if key := KEY.match(sql):
             keys[unquoted(key["user"])] = base64.b64decode(literal(key["key"]))
@@ -339,8 +469,11 @@ class Session:
         place = self.place(found)
         if not self.exists(place):
             raise Refused("002003", f"Table '{place[1]}.{place[2]}' does not exist or not authorized.")
-        url = self.stages.get(found["stage"])
-        if url is None:
+        stage = found["stage"]
+        if len(re.findall(NAME, stage)) == 2:
+            stage = f"{quoted(self.database)}.{stage}"
+        stage = self.stages.get(stage) or stages.get(stage)
+        if stage is None:
             raise Refused("002003", f"Stage '{found['stage']}' does not exist or not authorized.")
         values, at = [], 0
         while at < len(found["values"]):
@@ -349,15 +482,23 @@ class Session:
                 raise Refused("001003", f"syntax error: the double does not know {found['values'][at:]!r}")
             values.append((unquoted(value["field"]), value["type"]))
             at = value.end()
-        files = [url.removeprefix("file://") + literal(file) for file in re.findall(TEXT, found["files"])]
-        for file in files:
-            if not os.path.exists(file):
-                raise Refused("091016", f"Remote file '{file}' was not found.")
+        names = [literal(file) for file in re.findall(TEXT, found["files"])]
+        with tempfile.TemporaryDirectory() as folder:
+            files = [stage.file(name, folder) for name in names]
+            rows = self.copy_files(place, found["columns"], values, files)
+        told = [[os.path.basename(name), "LOADED", str(count), str(count)] for name, count in zip(names, rows)]
+        return texts(told, 4)
+
+    def copy_files(self, place, columns, values, files):
+        """The rows of each file; all of them come, or none."""
         target = ".".join(quoted(part) for part in place)
         database = self.connection._duck_conn
         database.execute("BEGIN")
         try:
-            rows = [self.copy_file(database, target, found["columns"], values, file) for file in files]
+            rows = [self.copy_file(database, target, columns, values, file) for file in files]
+            if self.user == "FEWER":
+                database.execute(f"DELETE FROM {target} WHERE rowid = (SELECT max(rowid) FROM {target})")
+                rows[-1] -= 1
             database.execute("COMMIT")
         except duckdb.Error as error:
             database.execute("ROLLBACK")
@@ -365,8 +506,7 @@ class Session:
         except Refused:
             database.execute("ROLLBACK")
             raise
-        told = [[os.path.basename(file), "LOADED", str(count), str(count)] for file, count in zip(files, rows)]
-        return texts(told, 4)
+        return rows
 
     def copy_file(self, database, target, columns, values, file):
         name = file.replace("'", "''")
@@ -505,6 +645,8 @@ async def login(request):
     if user not in USERS or not is_known(user, data):
         if data.get("AUTHENTICATOR", "").upper() == "SNOWFLAKE_JWT":
             return refused("390144", "JWT token is invalid.")
+        if data.get("TOKEN") == OLD_TOKEN:
+            return refused("390318", "OAuth access token expired.")
         return refused("390100", "Incorrect username or password was specified.")
     role = asked.get("roleName")
     if (role and role.upper()) not in ROLES:
@@ -537,8 +679,9 @@ async def query(request):
     except snowflake.connector.errors.Error as error:
         print(f"{error.errno} {error.msg}\n  {sql}", file=sys.stderr, flush=True)
         return refused(f"{error.errno:06d}", error.msg, {"queryId": secrets.token_hex(16)})
-    if session.user == "CUT" and sql == "COMMIT":
-        session.user = "GOE"
+    cut = {"CUT": "COMMIT", "TORN": "COPY INTO "}.get(session.user)
+    if cut and sql.startswith(cut) and session.database not in once:
+        once.add(session.database)
         return Response(status_code=200, headers={"content-length": "100000"}, content=b"")
     return JSONResponse({"data": data, "code": None, "message": None, "success": True})
 
