@@ -4,6 +4,7 @@
 mod failures;
 mod offloads;
 mod reading;
+mod states;
 mod types;
 
 use std::sync::Arc;

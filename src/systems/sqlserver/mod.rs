@@ -68,7 +68,6 @@ struct SqlServerFrontend {
 
 const FACTS: FrontendFacts = FrontendFacts {
     system: "sqlserver",
-    snapshot_again: false,
     identifier_bytes: 256,
 };
 

@@ -64,7 +64,10 @@ pub(super) async fn open(
     readers: usize,
 ) -> Result<(SnapshotFacts, Arc<Pool>)> {
     let readers = readers.max(1);
-    let (label, mixed, sessions, may_join) = match way(relation, settings, readers) {
+    let way = way(relation, settings, readers);
+    // Whoever comes later sees it too.
+    let again = matches!(way, Way::Everyone(_));
+    let (label, mixed, sessions, may_join) = match way {
         Way::Everyone(label) => {
             let first = one(settings, relation, doing, "").await?;
             (label, None, vec![first], true)
@@ -100,6 +103,7 @@ pub(super) async fn open(
         label,
         mixed,
         readers,
+        again,
     };
     Ok((facts, pool))
 }
