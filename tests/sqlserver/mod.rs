@@ -2,6 +2,7 @@
 //! proves and what it does not stands there. `GOE_TEST_SQLSERVER` names a real server for the types.
 
 mod failures;
+mod hashes;
 mod offloads;
 mod reading;
 mod states;
@@ -114,6 +115,22 @@ async fn rows(
     let columns = (0..source.table().columns.len()).collect();
     let request = ReadRequest::columns(columns);
     Ok(snapshot.read(split, &request).await?.try_collect().await?)
+}
+
+/// Every row as Arrow writes it, in order of the text.
+fn whole_rows(batches: &[RecordBatch]) -> Vec<String> {
+    let mut found = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let columns = batch.columns().iter();
+            let values: Vec<String> = columns
+                .map(|column| array_value_to_string(column, row).expect("a value"))
+                .collect();
+            found.push(values.join("|"));
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Every value of a column as Arrow writes it, in order of the text.

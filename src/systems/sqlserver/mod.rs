@@ -6,6 +6,7 @@ mod connect;
 mod decode;
 mod dialect;
 mod error;
+mod hashes;
 mod literal;
 mod native;
 mod partitions;

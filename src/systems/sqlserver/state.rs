@@ -56,6 +56,15 @@ fn way(relation: &Relation, settings: &Settings, readers: usize) -> Way {
     }
 }
 
+/// Why one reader reads the table, however many are asked for; `None` where several can.
+pub(super) fn one_reader(relation: &Relation, settings: &Settings) -> Option<&'static str> {
+    match way(relation, settings, usize::MAX) {
+        Way::Everyone(_) | Way::Together => None,
+        Way::Alone(why) => Some(why.unwrap_or("one reader is asked for")),
+        Way::Mixed(why) => Some(why),
+    }
+}
+
 /// A state of the table that is still as it was described, and the sessions that see it.
 pub(super) async fn open(
     settings: &Arc<Settings>,
