@@ -18,8 +18,10 @@
 //! | `statement` `translate` | a batch cut into statements, T-SQL as SQL of the engine, with its types |
 //! | `types` `storage` `variant` `decimal` `calendar` `collation` `convert` | types, how their values are kept exactly, compared and converted |
 //! | `catalog` `views` `functions` `checksum` `locks` `faults` | tables and partitions, the `sys` views, what the engine lacks, hashes (not the server's own), table locks, mishaps |
+//! | `browser` | the SQL Browser, which knows where a named instance listens |
 
 mod answer;
+mod browser;
 mod bytes;
 mod calendar;
 mod catalog;
@@ -58,6 +60,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
+pub use browser::Browser;
 pub use catalog::{PartitionFunction, Table};
 pub use faults::{Counters, Fault, Mishap};
 pub use login::Encryption;
