@@ -8,6 +8,7 @@ mod dialect;
 mod error;
 mod hashes;
 mod literal;
+mod login;
 mod native;
 mod partitions;
 mod pool;
