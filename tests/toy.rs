@@ -39,7 +39,6 @@ pub const SYSTEM: System = System {
 
 const FACTS: FrontendFacts = FrontendFacts {
     system: "toy",
-    snapshot_again: false,
     identifier_bytes: 1000,
 };
 
@@ -226,6 +225,7 @@ impl Source for Table {
                 label: "memory".to_owned(),
                 mixed: None,
                 readers,
+                again: false,
             },
             free: Arc::new(Semaphore::new(readers)),
         }))

@@ -36,7 +36,6 @@ pub const SYSTEM: System = System {
 
 const FACTS: FrontendFacts = FrontendFacts {
     system: "csv",
-    snapshot_again: false,
     identifier_bytes: 255,
 };
 

@@ -49,6 +49,7 @@ impl CsvSnapshot {
                 label: format!("{} files", files.len()),
                 mixed: None,
                 readers,
+                again: false,
             },
             files,
             table,

@@ -94,8 +94,6 @@ pub trait Frontend: Debug + Send + Sync {
 pub struct FrontendFacts {
     /// The system's name: `postgres`.
     pub system: &'static str,
-    /// Whether a snapshot can be opened again after a crash.
-    pub snapshot_again: bool,
     /// The longest identifier in bytes.
     pub identifier_bytes: usize,
 }
@@ -213,6 +211,7 @@ pub trait Source: Debug + Send + Sync {
     /// - May give fewer readers than asked for, and says so in its facts.
     /// - Every reader sees the rows of one state, and none that were written later, unless its facts
     ///   say that it is mixed.
+    /// - A state that can be opened again, by its facts, has the same label and the same rows then.
     async fn snapshot(&self, readers: usize) -> Result<Arc<dyn Snapshot>>;
 }
 
@@ -251,6 +250,9 @@ pub struct SnapshotFacts {
     pub mixed: Option<String>,
     /// How many readers it serves at once; at least 1.
     pub readers: usize,
+    /// Whether the same state can be opened another time, by another run too: it is named, or
+    /// never changes. `false` where it is gone with its sessions.
+    pub again: bool,
 }
 
 /// A system's types to and from the canonical ones. Total: a type, or the reason why not.

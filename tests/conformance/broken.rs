@@ -33,6 +33,7 @@ pub enum FrontendFault {
     SeesLaterRows,
     LargeBatches,
     NoConflict,
+    ForgetsItsState,
 }
 
 #[derive(Debug)]
@@ -117,8 +118,11 @@ impl Source for BrokenSource {
             }
             sound => sound?,
         };
+        let mut facts = sound.facts().clone();
+        facts.again |= self.fault == FrontendFault::ForgetsItsState;
         Ok(Arc::new(BrokenSnapshot {
             source: Arc::clone(&self.sound),
+            facts,
             sound,
             fault: self.fault,
         }))
@@ -128,6 +132,7 @@ impl Source for BrokenSource {
 #[derive(Debug)]
 struct BrokenSnapshot {
     source: Arc<dyn Source>,
+    facts: SnapshotFacts,
     sound: Arc<dyn Snapshot>,
     fault: FrontendFault,
 }
@@ -135,7 +140,7 @@ struct BrokenSnapshot {
 #[async_trait]
 impl Snapshot for BrokenSnapshot {
     fn facts(&self) -> &SnapshotFacts {
-        self.sound.facts()
+        &self.facts
     }
 
     async fn read(

@@ -57,7 +57,7 @@ async fn try_backend(fixture: impl BackendFixture + 'static) -> Report {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_keeps_the_contract_of_frontends() {
-    holds(&try_frontend(databases::Sqlite::new()).await, 3);
+    holds(&try_frontend(databases::Sqlite::new()).await, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,13 +65,13 @@ async fn postgres_keeps_the_contract_of_frontends() {
     let Some(server) = crate::project::postgres() else {
         return;
     };
-    holds(&try_frontend(databases::Postgres::new(&server)).await, 3);
+    holds(&try_frontend(databases::Postgres::new(&server)).await, 4);
 }
 
 #[cfg(all(feature = "sqlserver", feature = "postgres"))]
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlserver_keeps_the_contract_of_frontends() {
-    holds(&try_frontend(double::SqlServer::new()).await, 4);
+    holds(&try_frontend(double::SqlServer::new()).await, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,9 +115,9 @@ async fn the_toy_keeps_the_contract_and_a_broken_one_is_found_out() {
     let toy = || connection("memory", "toy:", &[]);
     holds(
         &try_frontend(memory::Memory::of(frontend_of(&toy()))).await,
-        8,
+        9,
     );
-    let faults: [(FrontendFault, &[&str]); 8] = [
+    let faults: [(FrontendFault, &[&str]); 9] = [
         (
             FrontendFault::LosesARow,
             &["that were asked for", "exactly one split"],
@@ -129,6 +129,7 @@ async fn the_toy_keeps_the_contract_and_a_broken_one_is_found_out() {
         (FrontendFault::SeesLaterRows, &["one state"]),
         (FrontendFault::LargeBatches, &["Batches hold at most"]),
         (FrontendFault::NoConflict, &["refused with kind Conflict"]),
+        (FrontendFault::ForgetsItsState, &["can be opened again"]),
     ];
     for (fault, lines) in faults {
         let broken = BrokenFrontend::new(frontend_of(&toy()), fault);

@@ -1,9 +1,14 @@
 //! SQL Server as a source, before a double that speaks its protocol (`tests/doubles/tds`): what that
 //! proves and what it does not stands there. `GOE_TEST_SQLSERVER` names a real server for the types.
 
+mod columns;
 mod failures;
+mod hashes;
+mod logins;
 mod offloads;
 mod reading;
+mod rights;
+mod states;
 mod types;
 
 use std::sync::Arc;
@@ -44,10 +49,13 @@ impl World {
 
     /// Gives the connection other lines.
     fn connect(&self, lines: &str) {
-        let address = self.tds.url();
-        let connection = format!(
-            "[connections.mssql]\nurl = \"{address}\"\npassword = \"${{file:password}}\"\n{lines}\n"
-        );
+        let lines = format!("password = \"${{file:password}}\"\n{lines}");
+        self.connect_to(&self.tds.url(), &lines);
+    }
+
+    /// Gives the connection another address, and lines without a password.
+    fn connect_to(&self, address: &str, lines: &str) {
+        let connection = format!("[connections.mssql]\nurl = \"{address}\"\n{lines}\n");
         let lake = "[connections.lake]\nurl = \"delta:lake\"\n";
         let secret = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(self.project.path("password"), secret).expect("a file");
@@ -113,6 +121,22 @@ async fn rows(
     let columns = (0..source.table().columns.len()).collect();
     let request = ReadRequest::columns(columns);
     Ok(snapshot.read(split, &request).await?.try_collect().await?)
+}
+
+/// Every row as Arrow writes it, in order of the text.
+fn whole_rows(batches: &[RecordBatch]) -> Vec<String> {
+    let mut found = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let columns = batch.columns().iter();
+            let values: Vec<String> = columns
+                .map(|column| array_value_to_string(column, row).expect("a value"))
+                .collect();
+            found.push(values.join("|"));
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Every value of a column as Arrow writes it, in order of the text.

@@ -87,6 +87,32 @@ fn names_are_found_as_they_are_meant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_synonym_is_read_as_what_it_stands_for() {
+    let world = World::new();
+    world.numbers("dbo.t", 10);
+    world.tds.create_synonym("dbo.s", "dbo.t");
+    world.tds.create_synonym("dbo.away", "other.dbo.t");
+    world.tds.create_synonym("dbo.gone", "dbo.nothing");
+    let source = world.open("s").await;
+    assert_eq!(source.table().name.table, "s");
+    let snapshot = source.snapshot(2).await.expect("a snapshot");
+    let read = rows(&source, &snapshot, None).await.expect("rows");
+    assert_eq!(texts(&read, 0).len(), 10);
+    drop(snapshot);
+    world.tds.alter("dbo.t");
+    let error = source.snapshot(1).await.expect_err("a conflict");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    for (synonym, kind, says) in [
+        ("away", ErrorKind::Unsupported, "not in database \"shop\""),
+        ("gone", ErrorKind::NotFound, "which is not there"),
+    ] {
+        let name = format!("mssql.dbo.{synonym}");
+        world.goe(&["describe", &name]).fails(kind).says(&[says]);
+    }
+    world.understood();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_tables_are_described_by_few_batches() {
     let world = World::new();
     for i in 0..30 {

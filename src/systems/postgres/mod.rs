@@ -77,7 +77,6 @@ struct PostgresFrontend {
 
 const FACTS: FrontendFacts = FrontendFacts {
     system: "postgres",
-    snapshot_again: false,
     identifier_bytes: 63,
 };
 

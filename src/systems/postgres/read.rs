@@ -56,6 +56,7 @@ impl TableSnapshot {
                     label,
                     mixed: None,
                     readers: readers.max(1),
+                    again: false,
                 };
                 let pool = Pool::new(settings, doing, Some(name), readers.max(1), None);
                 Ok(Self {
@@ -75,6 +76,7 @@ impl TableSnapshot {
                     label,
                     mixed: None,
                     readers: 1,
+                    again: false,
                 };
                 let pool = Pool::new(settings, doing, None, 1, Some(session));
                 Ok(Self {

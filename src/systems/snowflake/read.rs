@@ -109,6 +109,7 @@ impl Source for Relation {
                 label: "one SELECT".to_owned(),
                 mixed: None,
                 readers: 1,
+                again: false,
             },
         }))
     }

@@ -44,7 +44,6 @@ pub(super) const SYSTEM: System = System {
 
 const FACTS: FrontendFacts = FrontendFacts {
     system: "sqlite",
-    snapshot_again: false,
     identifier_bytes: usize::MAX,
 };
 

@@ -141,6 +141,7 @@ fn facts(readers: usize, asked: usize) -> SnapshotFacts {
         label,
         mixed: None,
         readers,
+        again: false,
     }
 }
 

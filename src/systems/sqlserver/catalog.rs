@@ -73,7 +73,7 @@ pub(super) struct Index {
     /// 0 is a heap, 1 clustered, 5 a clustered columnstore.
     pub(super) kind: i64,
     unique: bool,
-    primary: bool,
+    pub(super) primary: bool,
     /// The columns of its key, in order.
     pub(super) key: Vec<String>,
 }
@@ -321,6 +321,11 @@ impl Relation {
         self.external
     }
 
+    /// The indexes of which no two rows have the same key.
+    pub(super) fn unique_indexes(&self) -> impl Iterator<Item = &Index> {
+        self.indexes.iter().filter(|index| index.unique)
+    }
+
     fn relation_kind(&self) -> RelationKind {
         match self.kind.as_str() {
             "V" => RelationKind::View,
@@ -387,8 +392,8 @@ impl Relation {
             let column = columns.iter().find(|column| column.name == *name);
             column.is_some_and(|column| !column.nullable)
         };
-        let keys = self.indexes.iter().filter(|index| index.unique);
-        keys.map(|index| index.key.clone())
+        self.unique_indexes()
+            .map(|index| index.key.clone())
             .filter(|key| !key.is_empty() && key.iter().all(is_set))
             .collect()
     }
@@ -736,6 +741,20 @@ fn entry(answer: &Answer<'_>) -> Result<TableEntry> {
         rows: size("row_count")?,
         bytes: size("byte_count")?,
     })
+}
+
+#[cfg(test)]
+impl Index {
+    /// An index beside the table.
+    pub(super) fn beside(key: &[&str], unique: bool, primary: bool) -> Self {
+        Self {
+            id: 2,
+            kind: 2,
+            unique,
+            primary,
+            key: key.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
 }
 
 #[cfg(test)]

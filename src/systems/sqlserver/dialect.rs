@@ -53,6 +53,7 @@ impl SqlServer {
             Kind::Binary(_) | Kind::VarBinary(_) | Kind::Image | Kind::RowVersion => {
                 format!("CONVERT(nvarchar(max), CONVERT(varbinary(max), {name}), 2)")
             }
+            Kind::Variant => variant(&name),
             _ => format!("CONVERT(nvarchar(max), {name})"),
         }
     }
@@ -98,6 +99,33 @@ impl SqlServer {
         let name = self.quote(&column.name);
         format!("SUM(CAST({name} AS decimal(38,{scale})))")
     }
+}
+
+/// The text of a value that has a type of its own, as a column of that type is read: without a style
+/// a float would lose digits, a moment its seconds.
+fn variant(name: &str) -> String {
+    let own = format!("CONVERT(nvarchar(128), SQL_VARIANT_PROPERTY({name}, 'BaseType'))");
+    let when = |types: &str, value: &str, style: u8| {
+        format!("WHEN {own} IN ({types}) THEN CONVERT(nvarchar(max), {value}, {style})")
+    };
+    let moments =
+        "N'date', N'time', N'smalldatetime', N'datetime', N'datetime2', N'datetimeoffset'";
+    let cases = [
+        when("N'real', N'float'", &format!("CONVERT(float, {name})"), 3),
+        when(
+            "N'money', N'smallmoney'",
+            &format!("CONVERT(money, {name})"),
+            2,
+        ),
+        when(
+            "N'binary', N'varbinary'",
+            &format!("CONVERT(varbinary(8000), {name})"),
+            2,
+        ),
+        when(moments, name, 126),
+    ];
+    let cases = cases.join(" ");
+    format!("CASE {cases} ELSE CONVERT(nvarchar(max), {name}) END")
 }
 
 impl Dialect for SqlServer {

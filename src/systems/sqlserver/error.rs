@@ -27,6 +27,12 @@ pub(super) fn not_connected(settings: &Settings, error: Driver) -> Error {
             reach("no SQL Browser answered there (UDP port 1434), or it does not know the instance")
                 .hint("name the port instead of the instance, or start the SQL Browser")
         }
+        #[cfg(all(unix, feature = "sqlserver-kerberos"))]
+        Driver::Gssapi(text) => {
+            let message = format!("Connection \"{name}\" has no ticket for {place}: {text}");
+            Error::new(ErrorKind::Authenticate, message)
+                .hint("kinit, and klist for what there is; the server's name as its ticket has it")
+        }
         Driver::Io { message, .. } => reach(&message).hint(UNREACHED).temporary(),
         other => reach(&other.to_string()).hint(UNREACHED),
     }

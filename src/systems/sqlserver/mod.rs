@@ -6,7 +6,9 @@ mod connect;
 mod decode;
 mod dialect;
 mod error;
+mod hashes;
 mod literal;
+mod login;
 mod native;
 mod partitions;
 mod pool;
@@ -68,7 +70,6 @@ struct SqlServerFrontend {
 
 const FACTS: FrontendFacts = FrontendFacts {
     system: "sqlserver",
-    snapshot_again: false,
     identifier_bytes: 256,
 };
 

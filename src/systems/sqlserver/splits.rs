@@ -1,4 +1,5 @@
-//! Cutting a table: by its partitions, and by ranges of the clustered key where they are too large.
+//! Cutting a table: by its partitions, and where they are too large by ranges of the clustered key,
+//! or by a hash of another one.
 
 use std::sync::Arc;
 
@@ -11,8 +12,10 @@ use super::catalog::{Part, Relation};
 use super::connect::Settings;
 use super::decode::{Decoder, decoder};
 use super::dialect::{SqlServer, Wire, wire};
+use super::hashes::{self, Hash};
 use super::partitions::{membership, partition_of};
 use super::session::Session;
+use super::state::one_reader;
 use crate::error::{Error, Result};
 use crate::frontend::{Dialect, RelationKind, SourceTable, Split, Splits};
 use crate::schema::Column;
@@ -40,12 +43,12 @@ pub(super) async fn cut(
     }
     let largest = relation.parts.iter().map(|part| part.bytes).max();
     let tiles = largest.unwrap_or_default().div_ceil(bytes).min(MOST_TILES);
-    let (key, why_not) = match key(relation, table) {
-        Ok(key) => (Some(key), None),
-        Err(why_not) => (None, Some(why_not)),
+    let (cut, why_not) = match key(relation, table) {
+        Ok(key) => (Cut::Ranges(key), None),
+        Err(why_not) => hashed(settings, relation, table, why_not),
     };
-    let found = match key {
-        Some(key) if tiles > 1 => {
+    let found = match cut {
+        Cut::Ranges(key) if tiles > 1 => {
             let mut session = Session::open(settings).await?;
             let found = boundaries(&mut session, relation, table, key, tiles).await?;
             settings.shelf.keep(session);
@@ -56,26 +59,72 @@ pub(super) async fn cut(
     let list: Vec<Split> = relation
         .parts
         .iter()
-        .flat_map(|part| pieces(part, key, &found, bytes))
+        .flat_map(|part| pieces(part, &cut, &found, bytes))
         .collect();
     let has_partitions = relation.parts.iter().any(|part| part.function.is_some());
     let is_cut = list.len() > relation.parts.len();
     if list.len() <= 1 {
         let why = match (why_not, tiles) {
+            (Some(why), 2..) if matches!(cut, Cut::Hash(_)) => {
+                format!("{why}, and it is too small for several scans by a hash of another")
+            }
             (Some(why), 2..) => why,
             _ => "it is smaller than two splits".to_owned(),
         };
         return Ok(Splits::one(why));
     }
+    let (kind, cost) = match is_cut {
+        true => cut.kind_and_cost(has_partitions),
+        false => ("partitions", ""),
+    };
     Ok(Splits {
-        kind: match (has_partitions, is_cut) {
-            (true, true) => "partitions and key ranges",
-            (true, false) => "partitions",
-            (false, _) => "key ranges",
-        },
-        reason: why_not.filter(|_| tiles > 1),
+        kind,
+        reason: why_not.filter(|_| tiles > 1).map(|why| why + cost),
         list,
     })
+}
+
+/// What a part that is too large is cut by.
+enum Cut<'a> {
+    Ranges(&'a Column),
+    Hash(Hash),
+    Nothing,
+}
+
+impl Cut<'_> {
+    /// For the plan.
+    fn kind_and_cost(&self, has_partitions: bool) -> (&'static str, &'static str) {
+        match (self, has_partitions) {
+            (Self::Hash(_), true) => (
+                "partitions and hash of the key",
+                ", so each split scans a whole partition",
+            ),
+            (Self::Hash(_), false) => ("hash of the key", ", so each split scans the whole table"),
+            (_, true) => ("partitions and key ranges", ""),
+            (_, false) => ("key ranges", ""),
+        }
+    }
+}
+
+/// A hash of a key, where the scans of several readers at once are worth something; and why no
+/// ranges, or nothing at all.
+fn hashed<'a>(
+    settings: &Settings,
+    relation: &Relation,
+    table: &SourceTable,
+    why_not: String,
+) -> (Cut<'a>, Option<String>) {
+    if let Some(one) = one_reader(relation, settings) {
+        let why = format!("{why_not}, and a hash of another is nothing for one reader: {one}");
+        return (Cut::Nothing, Some(why));
+    }
+    match hashes::key(relation, table) {
+        Some(hash) => (Cut::Hash(hash), Some(why_not)),
+        None => {
+            let why = format!("{why_not}, and it has no unique key to hash");
+            (Cut::Nothing, Some(why))
+        }
+    }
 }
 
 /// The first column of the clustered key, if ranges of it can be read; else why not.
@@ -205,16 +254,20 @@ fn sample(bytes: u64) -> String {
 }
 
 /// The splits of a part: open at both ends of the key, so that no row of tomorrow is left out.
-fn pieces(part: &Part, key: Option<&Column>, found: &Boundaries, bytes: u64) -> Vec<Split> {
+fn pieces(part: &Part, cut: &Cut<'_>, found: &Boundaries, bytes: u64) -> Vec<Split> {
     let member = membership(part);
-    let ranges = match key {
-        Some(key) => ranges(
-            key,
-            &thinned(found.of(part.number), part.bytes.div_ceil(bytes)),
-        ),
-        None => vec![None],
+    let wanted = part.bytes.div_ceil(bytes);
+    let ranges = match cut {
+        Cut::Ranges(key) => ranges(key, &thinned(found.of(part.number), wanted)),
+        Cut::Hash(hash) => hash.pieces(wanted),
+        Cut::Nothing => vec![None],
     };
     let count = ranges.len() as u64;
+    // What the server reads for a piece, which decides how long it may be silent.
+    let read = match cut {
+        Cut::Hash(_) => part.bytes,
+        _ => part.bytes / count,
+    };
     ranges
         .into_iter()
         .map(|range| Split {
@@ -224,7 +277,7 @@ fn pieces(part: &Part, key: Option<&Column>, found: &Boundaries, bytes: u64) -> 
                 (member, range) => member.or(range),
             },
             rows: Some(part.rows / count),
-            bytes: Some(part.bytes / count),
+            bytes: Some(read),
         })
         .collect()
 }

@@ -56,6 +56,15 @@ fn way(relation: &Relation, settings: &Settings, readers: usize) -> Way {
     }
 }
 
+/// Why one reader reads the table, however many are asked for; `None` where several can.
+pub(super) fn one_reader(relation: &Relation, settings: &Settings) -> Option<&'static str> {
+    match way(relation, settings, usize::MAX) {
+        Way::Everyone(_) | Way::Together => None,
+        Way::Alone(why) => Some(why.unwrap_or("one reader is asked for")),
+        Way::Mixed(why) => Some(why),
+    }
+}
+
 /// A state of the table that is still as it was described, and the sessions that see it.
 pub(super) async fn open(
     settings: &Arc<Settings>,
@@ -64,7 +73,10 @@ pub(super) async fn open(
     readers: usize,
 ) -> Result<(SnapshotFacts, Arc<Pool>)> {
     let readers = readers.max(1);
-    let (label, mixed, sessions, may_join) = match way(relation, settings, readers) {
+    let way = way(relation, settings, readers);
+    // Whoever comes later sees it too.
+    let again = matches!(way, Way::Everyone(_));
+    let (label, mixed, sessions, may_join) = match way {
         Way::Everyone(label) => {
             let first = one(settings, relation, doing, "").await?;
             (label, None, vec![first], true)
@@ -100,6 +112,7 @@ pub(super) async fn open(
         label,
         mixed,
         readers,
+        again,
     };
     Ok((facts, pool))
 }

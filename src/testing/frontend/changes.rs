@@ -45,6 +45,25 @@ pub(super) async fn one_state(world: &World) -> Verdict {
     Ok(())
 }
 
+pub(super) async fn same_again(world: &World) -> Verdict {
+    let (table, rows) = ("goe_again", numbered(1..=50));
+    prepared(world.fixture.make(table, &rows).await)?;
+    let source = world.open(table).await?;
+    let first = source.snapshot(1).await?;
+    if !first.facts().again {
+        return skipped("a state there is gone with its sessions");
+    }
+    let label = first.facts().label.clone();
+    drop(first);
+    prepared(world.fixture.insert(table, &numbered(51..=60)).await)?;
+    let (source, again) = world.opened(table).await?;
+    holds(again.facts().label == label, || {
+        format!("{label} is {} now", again.facts().label)
+    })?;
+    let read = all_rows(&source, &again).await?;
+    difference(&rows, &read).map_or(Ok(()), failed)
+}
+
 pub(super) async fn altered(world: &World) -> Verdict {
     let changed = refuses_altered(world).await;
     match (changed, refuses_dropped(world).await) {

@@ -196,6 +196,11 @@ static LINES: &[Line<World>] = &[
         check: |world| Box::pin(changes::one_state(world)),
     },
     Line {
+        method: "Source::snapshot",
+        text: "A state that can be opened again, by its facts, has the same label and the same rows then.",
+        check: |world| Box::pin(changes::same_again(world)),
+    },
+    Line {
         method: "Snapshot::read",
         text: "Rows come typed by [`request_schema`], with the columns that were asked for, in that order.",
         check: |world| Box::pin(reading::typed(world)),

@@ -18,6 +18,9 @@ pub struct Column {
     /// Not among the columns of `*`.
     pub hidden: bool,
     pub masked: bool,
+    /// By its clients: Always Encrypted.
+    pub encrypted: bool,
+    pub computed: bool,
     pub column_set: bool,
 }
 
@@ -39,12 +42,18 @@ pub struct Table {
     pub key: Vec<String>,
     /// Whether the key is the primary key, and not only an index.
     pub key_is_primary: bool,
+    /// Whether the first of the indexes beside the table is the primary key.
+    pub primary_beside: bool,
     pub unique: Vec<Vec<String>>,
     /// A partition function and the column that it takes.
     pub partitioned: Option<(String, String)>,
     pub comment: Option<String>,
     /// The table that a view shows.
     pub shows: Option<String>,
+    /// A column that must name the login for a row to be shown, and whether that is on.
+    pub policy: Option<(String, bool)>,
+    /// How many rows fill a page.
+    pub page_rows: u64,
 }
 
 impl Table {
@@ -58,15 +67,19 @@ impl Table {
             form: Form::Heap,
             key: Vec::new(),
             key_is_primary: false,
+            primary_beside: false,
             unique: Vec::new(),
             partitioned: None,
             comment: None,
             shows: None,
+            policy: None,
+            page_rows: 100,
         }
     }
 
     /// Adds a column, declared as in `decimal(12,2) not null`, `varchar(10) collate
-    /// Latin1_General_BIN2`, `datetime2(7) not null hidden`; `masked` and `column_set` too.
+    /// Latin1_General_BIN2`, `datetime2(7) not null hidden`; `masked`, `encrypted`, `computed` and
+    /// `column_set` too.
     pub fn column(mut self, name: &str, declaration: &str) -> Self {
         let column = parse_column(name, declaration);
         self.columns
@@ -96,6 +109,25 @@ impl Table {
     pub fn unique(mut self, columns: &[&str]) -> Self {
         self.unique
             .push(columns.iter().map(|name| (*name).to_owned()).collect());
+        self
+    }
+
+    /// A primary key beside the table, which stays a heap or a columnstore.
+    pub fn primary_key_beside(mut self, columns: &[&str]) -> Self {
+        assert!(self.unique.is_empty(), "it is the first of the indexes");
+        self.primary_beside = true;
+        self.unique(columns)
+    }
+
+    /// A security policy: shows the rows whose column names the login, where it is on.
+    pub fn policy(mut self, column: &str, is_on: bool) -> Self {
+        self.policy = Some((column.to_owned(), is_on));
+        self
+    }
+
+    /// Fewer rows to a page make a larger table.
+    pub fn page_rows(mut self, rows: u64) -> Self {
+        self.page_rows = rows;
         self
     }
 
@@ -144,6 +176,8 @@ fn parse_column(name: &str, declaration: &str) -> Result<Column, String> {
         " collate ",
         " hidden",
         " masked",
+        " encrypted",
+        " computed",
         " column_set",
     ]
     .iter()
@@ -168,6 +202,8 @@ fn parse_column(name: &str, declaration: &str) -> Result<Column, String> {
         comment: None,
         hidden: has("hidden"),
         masked: has("masked"),
+        encrypted: has("encrypted"),
+        computed: has("computed"),
         column_set: has("column_set"),
     })
 }
@@ -236,6 +272,8 @@ pub struct Catalog {
     pub allows_snapshot: bool,
     pub read_committed_snapshot: bool,
     pub read_only: bool,
+    /// Whether the login sees what is masked.
+    pub may_unmask: bool,
     /// Whether it is a database snapshot.
     pub is_snapshot: bool,
     /// Objects that the login may not read.

@@ -11,6 +11,7 @@ use super::decimal::Decimal;
 use super::refusal::{Refusal, Result};
 use super::storage;
 use super::types::{Family, Length, SqlType};
+use super::variant;
 
 /// One conversion of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,11 @@ impl Conversion {
     pub fn apply(&self, value: ValueRef<'_>) -> Result<Stored> {
         if matches!(value, ValueRef::Null) {
             return Ok(Stored::Null);
+        }
+        if self.from == SqlType::SqlVariant
+            && let Some((from, stored)) = variant::open(value)
+        {
+            return Self { from, ..*self }.apply((&stored).into());
         }
         if self.to.is_text() {
             return self.as_text(value);

@@ -4,6 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::login::Login;
+
 /// What happens to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mishap {
@@ -123,6 +125,7 @@ pub struct Counters {
     /// The statements that were refused, writes among them.
     refused: Mutex<Vec<String>>,
     seen: Mutex<Vec<String>>,
+    greeted: Mutex<Vec<Login>>,
 }
 
 impl Counters {
@@ -137,6 +140,10 @@ impl Counters {
 
     pub fn logged_in(&self) {
         self.logins.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub fn greet(&self, login: &Login) {
+        self.greeted.lock().expect("logins").push(login.clone());
     }
 
     pub fn batch(&self, text: &str) {
@@ -186,6 +193,11 @@ impl Counters {
     /// What the double did not know or refused to do, and why.
     pub fn refused(&self) -> Vec<String> {
         self.refused.lock().expect("refusals").clone()
+    }
+
+    /// What clients logged in with, those that were turned away too.
+    pub fn greeted(&self) -> Vec<Login> {
+        self.greeted.lock().expect("logins").clone()
     }
 
     /// The text of every batch.

@@ -11,11 +11,13 @@ use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::{Value as Stored, ValueRef};
 
 use super::calendar;
+use super::checksum;
 use super::collation;
 use super::convert::{self, Conversion};
 use super::decimal::Decimal;
 use super::refusal::Refusal;
 use super::types::SqlType;
+use super::variant;
 
 /// A partition function: the boundaries in order, and on which side a value that equals one lies.
 #[derive(Debug, Clone)]
@@ -84,6 +86,8 @@ pub fn name_parts(names: &Names, parts: Parts) -> usize {
 pub fn register(database: &Connection, names: &Names) -> rusqlite::Result<()> {
     let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     collation::register(database)?;
+    checksum::register(database)?;
+    variant::register(database)?;
     let shared = Arc::clone(names);
     database.create_scalar_function("tds_convert", 2, pure, move |context| {
         let number: usize = context.get(1)?;

@@ -122,7 +122,7 @@ fn write_options(options: &[(u8, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// What a client logs in with.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Login {
     pub packet_size: u32,
     pub user: String,

@@ -16,13 +16,16 @@
 //! | `session` `engine` `answer` `server` | a client's requests, the thread that answers them, what all share |
 //! | `token` `wire` `rpc` | what an answer consists of, values in rows, procedure calls |
 //! | `statement` `translate` | a batch cut into statements, T-SQL as SQL of the engine, with its types |
-//! | `types` `storage` `decimal` `calendar` `collation` `convert` | types, how their values are kept exactly, compared and converted |
-//! | `catalog` `views` `functions` `locks` `faults` | tables and partitions, the `sys` views, what the engine lacks, table locks, mishaps |
+//! | `types` `storage` `variant` `decimal` `calendar` `collation` `convert` | types, how their values are kept exactly, compared and converted |
+//! | `catalog` `views` `functions` `checksum` `locks` `faults` | tables and partitions, the `sys` views, what the engine lacks, hashes (not the server's own), table locks, mishaps |
+//! | `browser` | the SQL Browser, which knows where a named instance listens |
 
 mod answer;
+mod browser;
 mod bytes;
 mod calendar;
 mod catalog;
+mod checksum;
 mod collation;
 mod convert;
 mod decimal;
@@ -45,6 +48,7 @@ mod token;
 mod tpch;
 mod translate;
 mod types;
+mod variant;
 mod views;
 mod wire;
 
@@ -56,6 +60,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
+pub use browser::Browser;
 pub use catalog::{PartitionFunction, Table};
 pub use faults::{Counters, Fault, Mishap};
 pub use login::Encryption;
@@ -70,6 +75,8 @@ use wire::Manner;
 /// How a server is set up.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// The address that is listened at.
+    pub address: String,
     pub user: String,
     pub password: String,
     /// An access token that logs in instead of user and password.
@@ -83,6 +90,8 @@ pub struct Options {
     /// `READ_COMMITTED_SNAPSHOT`.
     pub read_committed_snapshot: bool,
     pub read_only: bool,
+    /// Whether the login has the right `UNMASK`.
+    pub may_unmask: bool,
     /// The most that packets are agreed to be.
     pub largest_packet: usize,
     /// Bytes of a chunk of `max` values.
@@ -94,6 +103,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            address: "127.0.0.1".to_owned(),
             user: "goe".to_owned(),
             password: "Pa$$w0rd-ü".to_owned(),
             token: None,
@@ -103,6 +113,7 @@ impl Default for Options {
             allows_snapshot: true,
             read_committed_snapshot: false,
             read_only: false,
+            may_unmask: true,
             largest_packet: 32_767,
             chunk: 8_000,
             tells_length: true,
@@ -128,6 +139,7 @@ impl Tds {
             allows_snapshot: options.allows_snapshot,
             read_committed_snapshot: options.read_committed_snapshot,
             read_only: options.read_only,
+            may_unmask: options.may_unmask,
             ..Catalog::default()
         };
         let server = Server::new(catalog, options.password.clone(), options.token.clone());
@@ -149,7 +161,8 @@ impl Tds {
             },
         };
         // Neither of both waits, so that a test that is asynchronous may start one too.
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener =
+            std::net::TcpListener::bind((options.address.as_str(), 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a socket");
         let port = listener.local_addr().expect("an address").port();
         let mut builder = Builder::new_multi_thread();
@@ -172,8 +185,8 @@ impl Tds {
     /// Without the password: `sqlserver://goe@127.0.0.1:1433/shop`.
     pub fn url(&self) -> String {
         format!(
-            "sqlserver://{}@127.0.0.1:{}/{}",
-            self.options.user, self.port, self.options.database
+            "sqlserver://{}@{}:{}/{}",
+            self.options.user, self.options.address, self.port, self.options.database
         )
     }
 

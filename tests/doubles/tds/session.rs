@@ -108,6 +108,7 @@ async fn greet(link: &mut Link, welcome: &Welcome) -> io::Result<Option<(Login, 
         link.lay_bare();
     }
     let login = Login::read(&message.body).map_err(io::Error::other)?;
+    welcome.server.counters.greet(&login);
     let size = match login.packet_size as usize {
         0 => FIRST_SIZE,
         asked => asked.clamp(512, welcome.largest_packet),

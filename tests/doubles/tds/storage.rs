@@ -21,6 +21,7 @@ use super::calendar::{self, DAYS_TO_1900, Moment, TICKS_PER_DAY, TICKS_PER_MINUT
 use super::collation::Collation;
 use super::decimal::Decimal;
 use super::types::{Family, Length, SqlType};
+use super::variant;
 
 /// A value as a test writes it. Decimals, points of time and identifiers are written as text.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +33,14 @@ pub enum Value {
     /// Units that need not be valid UTF-16.
     Units(Vec<u16>),
     Bytes(Vec<u8>),
+    /// A value of a `sql_variant`: the type that it has of its own, and its text.
+    Variant(String, String),
+}
+
+impl Value {
+    pub fn variant(declaration: &str, text: &str) -> Self {
+        Self::Variant(declaration.to_owned(), text.to_owned())
+    }
 }
 
 impl From<i64> for Value {
@@ -106,6 +115,9 @@ pub fn store(value: &Value, declared: SqlType, collation: Collation) -> Result<S
             Ok(text) => Stored::Text(pad(text, declared, collation)),
             Err(_) => Stored::Blob(units.iter().flat_map(|unit| unit.to_le_bytes()).collect()),
         }),
+        (Value::Variant(own, text), _) if declared == SqlType::SqlVariant => {
+            variant::store(own, text)
+        }
         (Value::Bytes(bytes), Family::Bytes | Family::Opaque) => store_bytes(bytes, declared),
         _ => Err(misfit()),
     }

@@ -37,6 +37,7 @@ pub enum SqlType {
     Text,
     NText,
     Xml,
+    Json,
     Binary(u16),
     VarBinary(Length),
     Image,
@@ -114,6 +115,7 @@ impl SqlType {
             "text" => bare(Self::Text),
             "ntext" => bare(Self::NText),
             "xml" => bare(Self::Xml),
+            "json" => bare(Self::Json),
             "image" => bare(Self::Image),
             "rowversion" | "timestamp" => bare(Self::RowVersion),
             "sql_variant" => bare(Self::SqlVariant),
@@ -152,6 +154,7 @@ impl SqlType {
             Self::Text => "text",
             Self::NText => "ntext",
             Self::Xml => "xml",
+            Self::Json => "json",
             Self::Binary(_) => "binary",
             Self::VarBinary(_) => "varbinary",
             Self::Image => "image",
@@ -183,6 +186,7 @@ impl SqlType {
             | Self::NText
             | Self::Image
             | Self::Xml
+            | Self::Json
             | Self::SqlVariant
             | Self::HierarchyId
             | Self::Geography
@@ -192,14 +196,15 @@ impl SqlType {
 
     /// Whether its values are stored as text.
     pub fn is_text(self) -> bool {
-        self.family() == Family::Text || matches!(self, Self::Text | Self::NText | Self::Xml)
+        let large = matches!(self, Self::Text | Self::NText | Self::Xml | Self::Json);
+        self.family() == Family::Text || large
     }
 
     /// Whether its text travels as UTF-16, whatever the collation.
     pub fn is_wide(self) -> bool {
         matches!(
             self,
-            Self::NChar(_) | Self::NVarChar(_) | Self::NText | Self::Xml
+            Self::NChar(_) | Self::NVarChar(_) | Self::NText | Self::Xml | Self::Json
         )
     }
 
@@ -258,7 +263,7 @@ impl SqlType {
             Self::NVarChar(length) => bytes(length, 2),
             Self::SqlVariant => 8016,
             Self::HierarchyId => 892,
-            Self::Xml | Self::Geography | Self::Geometry => -1,
+            Self::Xml | Self::Json | Self::Geography | Self::Geometry => -1,
         }
     }
 
@@ -296,6 +301,7 @@ impl SqlType {
             Self::NChar(_) => 239,
             Self::HierarchyId | Self::Geometry | Self::Geography => 240,
             Self::Xml => 241,
+            Self::Json => 244,
         };
         match self {
             Self::HierarchyId => (system, 128),

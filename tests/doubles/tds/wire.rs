@@ -83,7 +83,11 @@ pub fn type_info(column: &Column) -> Vec<u8> {
         SqlType::Text => large(0x23, &column.collation.bytes(), 0x7FFF_FFFF),
         SqlType::NText => large(0x63, &column.collation.bytes(), 0x7FFF_FFFE),
         SqlType::Image => large(0x22, &[], 0x7FFF_FFFF),
-        SqlType::SqlVariant | SqlType::HierarchyId | SqlType::Geography | SqlType::Geometry => {
+        SqlType::SqlVariant
+        | SqlType::Json
+        | SqlType::HierarchyId
+        | SqlType::Geography
+        | SqlType::Geometry => {
             unreachable!("refused before a row is sent")
         }
     }
@@ -111,7 +115,9 @@ fn fixed(column: &Column) -> Option<u8> {
 /// Whether the type can be sent at all.
 pub fn check(column: &Column) -> Result<()> {
     match column.declared {
-        SqlType::SqlVariant => Err(Refusal::unknown("sql_variant in a result")),
+        SqlType::SqlVariant | SqlType::Json => {
+            Err(Refusal::unknown(format!("{} in a result", column.declared)))
+        }
         declared if storage::is_clr(declared) => Err(Refusal::unknown(format!(
             "the bytes of a {declared}; ToString() gives text"
         ))),

@@ -2,6 +2,7 @@
 
 mod caller;
 mod catalog;
+mod hashes;
 mod packets;
 mod predicates;
 mod queries;

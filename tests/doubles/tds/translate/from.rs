@@ -5,6 +5,8 @@ use datafusion::sql::sqlparser::ast::{
     TableSample, TableSampleKind, TableSampleUnit, TopQuantity,
 };
 
+use rusqlite::types::Value as Stored;
+
 use super::{Reading, Translator, Visible, quoted};
 use crate::doubles::tds::catalog::{Column, Table};
 use crate::doubles::tds::refusal::{Refusal, Result};
@@ -107,6 +109,7 @@ impl Translator<'_> {
                     collation: column.collation,
                     nullable: column.nullable,
                     hidden: false,
+                    masked: false,
                     part: None,
                 });
                 self.show(alias, columns.collect())?;
@@ -166,9 +169,15 @@ impl Translator<'_> {
             .iter()
             .map(|column| visible(&table, column, alias, &source));
         self.show(alias, columns.collect())?;
-        Ok(match sample {
-            None => format!("{} AS {source}", quoted(&stored)),
-            Some(condition) => format!(
+        let shown = table.policy.as_ref().filter(|(_, is_on)| *is_on);
+        let shown = shown.map(|(column, _)| {
+            let login = self.bind(Stored::Text(catalog.login.clone()));
+            format!("{} = {login}", quoted(column))
+        });
+        let conditions: Vec<String> = [sample, shown].into_iter().flatten().collect();
+        Ok(match conditions.join(" AND ").as_str() {
+            "" => format!("{} AS {source}", quoted(&stored)),
+            condition => format!(
                 "(SELECT * FROM {} WHERE {condition}) AS {source}",
                 quoted(&stored)
             ),
@@ -256,6 +265,7 @@ fn visible(table: &Table, column: &Column, alias: &str, source: &str) -> Visible
         collation: column.collation,
         nullable: column.nullable,
         hidden: column.hidden,
+        masked: column.masked,
     }
 }
 

@@ -46,9 +46,14 @@ impl Translator<'_> {
     fn plain(&mut self, name: &str, arguments: &Arguments<'_>, call: &Function) -> Result<Typed> {
         match name {
             "COUNT" | "COUNT_BIG" | "SUM" | "MIN" | "MAX" => self.aggregate(name, arguments),
-            "ISNULL" | "COALESCE" | "CONCAT" | "DATALENGTH" | "DATEPART" => {
-                self.scalar(name, &arguments.values)
-            }
+            "ISNULL"
+            | "COALESCE"
+            | "CONCAT"
+            | "DATALENGTH"
+            | "DATEPART"
+            | "ABS"
+            | "CHECKSUM"
+            | "SQL_VARIANT_PROPERTY" => self.scalar(name, &arguments.values),
             _ => self.told_by_server(name, arguments, call),
         }
     }
@@ -224,8 +229,9 @@ impl Translator<'_> {
                 let read_only = catalog.read_only || catalog.is_snapshot;
                 told(if read_only { "READ_ONLY" } else { "READ_WRITE" })
             }
-            ("HAS_PERMS_BY_NAME", [None, Some("DATABASE"), Some(_)]) => {
-                Ok(Typed::new("1", SqlType::Int))
+            ("HAS_PERMS_BY_NAME", [None, Some("DATABASE"), Some("UNMASK")]) => {
+                let may = i32::from(catalog.may_unmask);
+                Ok(Typed::new(may.to_string(), SqlType::Int))
             }
             ("OBJECT_ID", [Some(name)]) => {
                 let (schema, name) = object_name(name)?;

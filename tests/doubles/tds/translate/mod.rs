@@ -133,6 +133,7 @@ struct Visible {
     collation: Collation,
     nullable: bool,
     hidden: bool,
+    masked: bool,
     /// The partition function that takes it, and the column with what that gives.
     part: Option<(String, String)>,
 }
@@ -235,6 +236,10 @@ impl<'c> Translator<'c> {
                 .collect();
             match found[..] {
                 [] => {}
+                [column] if column.masked && !self.surroundings.catalog.may_unmask => {
+                    let told = format!("the mask over column {name}");
+                    return Err(Refusal::unknown(told));
+                }
                 [column] => {
                     let typed = Typed {
                         sql: column.sql.clone(),

@@ -12,6 +12,9 @@ impl Translator<'_> {
         match (name, arguments) {
             ("DATALENGTH", [value]) => self.data_length(value),
             ("DATEPART", [part, value]) => self.date_part(part, value),
+            ("ABS", [value]) => self.absolute(value),
+            ("CHECKSUM", [_, ..]) => self.checksum(arguments),
+            ("SQL_VARIANT_PROPERTY", [value, property]) => self.own_type(value, property),
             ("CONCAT", [_, _, ..]) => self.concatenated(arguments),
             ("ISNULL", [_, _]) | ("COALESCE", [_, _, ..]) => self.first_known(name, arguments),
             _ => Err(Refusal::new(
@@ -87,6 +90,53 @@ impl Translator<'_> {
         }
         let sql = format!("({})", texts.join(" || "));
         Ok(Typed::new(sql, declared).never_null())
+    }
+
+    /// The least value of a type has none: an overflow.
+    fn absolute(&mut self, value: &Expr) -> Result<Typed> {
+        let value = self.value(value)?;
+        let declared = value.declared;
+        if declared.family() != Family::Integer || declared == SqlType::Bit {
+            return Err(Refusal::unknown(format!("ABS of a {declared}")));
+        }
+        let whole = Typed::new(format!("abs({})", value.sql), SqlType::BigInt);
+        Ok(self.convert(whole, declared, 0))
+    }
+
+    /// A hash of values, each as it is compared.
+    fn checksum(&mut self, arguments: &[&Expr]) -> Result<Typed> {
+        let mut hashed = Vec::new();
+        for (argument, place) in arguments.iter().zip(1..) {
+            let value = self.value(argument)?;
+            let declared = value.declared;
+            hashed.push(match declared.family() {
+                Family::Opaque => {
+                    let told = format!(
+                        "Argument data type {declared} is invalid for argument {place} of checksum function."
+                    );
+                    return Err(Refusal::new(8116, told));
+                }
+                Family::Text => {
+                    let comparison = value.collation.comparison(declared.is_wide());
+                    let insensitive = i32::from(comparison == "tds_insensitive");
+                    format!("tds_folded({}, {insensitive})", value.sql)
+                }
+                _ => value.comparable()?,
+            });
+        }
+        let sql = format!("tds_checksum({})", hashed.join(", "));
+        Ok(Typed::new(sql, SqlType::Int))
+    }
+
+    /// The name of the type that a value of a `sql_variant` has of its own; it is a `sql_variant` too.
+    fn own_type(&mut self, value: &Expr, property: &Expr) -> Result<Typed> {
+        let value = self.value(value)?;
+        if value.declared != SqlType::SqlVariant || property.to_string() != "'BaseType'" {
+            let told = format!("{property} of a {}", value.declared);
+            return Err(Refusal::unknown(told));
+        }
+        let sql = format!("tds_variant_type({})", value.sql);
+        Ok(Typed::new(sql, SqlType::SqlVariant))
     }
 
     fn first_known(&mut self, name: &str, arguments: &[&Expr]) -> Result<Typed> {

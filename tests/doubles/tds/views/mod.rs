@@ -267,6 +267,8 @@ fn rows(view: &str, catalog: &Catalog) -> Vec<Row> {
         }),
         "partition_range_values" => parts::each_function(catalog, parts::range_values),
         "extended_properties" => each(objects::comments),
+        "security_policies" => each(|catalog, held| objects::policies(catalog, held, false)),
+        "security_predicates" => each(|catalog, held| objects::policies(catalog, held, true)),
         "databases" => vec![objects::database(catalog)],
         _ => Vec::new(),
     }

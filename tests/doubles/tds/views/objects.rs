@@ -128,12 +128,13 @@ pub(super) fn constraints(catalog: &Catalog, as_objects: bool) -> Vec<Row> {
                 int(0),
             ];
         }
-        vec![name, id, schema, parent, text("PK"), int(1)]
+        let index = if held.table.key_is_primary { 1 } else { 2 };
+        vec![name, id, schema, parent, text("PK"), int(index)]
     };
     let keyed = catalog
         .tables
         .iter()
-        .filter(|held| held.table.key_is_primary);
+        .filter(|held| held.table.key_is_primary || held.table.primary_beside);
     keyed.map(row).collect()
 }
 
@@ -151,6 +152,18 @@ pub(super) fn comments(_: &Catalog, held: &Held) -> Vec<Row> {
     let columns = (1..).zip(&held.table.columns);
     own.chain(columns.filter_map(|(id, column)| Some(row(id, column.comment.as_ref()?))))
         .collect()
+}
+
+/// Security policies, or the predicates by which they hide rows.
+pub(super) fn policies(_: &Catalog, held: &Held, predicates: bool) -> Vec<Row> {
+    let Some((column, is_on)) = &held.table.policy else {
+        return Vec::new();
+    };
+    let (id, table) = (int(i64::from(held.id) + 2), int(held.id.into()));
+    vec![match predicates {
+        true => vec![id, int(1), table, int(0)],
+        false => vec![text(&format!("by_{column}")), id, int((*is_on).into())],
+    }]
 }
 
 pub(super) fn database(catalog: &Catalog) -> Row {

@@ -49,8 +49,10 @@ pub(super) fn indexes(catalog: &Catalog, held: &Held) -> Vec<Row> {
     let (id, kind, described) = own_index(table);
     let primary = table.key_is_primary;
     let mut rows = vec![row(id, kind, described, primary, primary)];
-    let beside =
-        (0..table.unique.len()).map(|place| row(place as i64 + 2, 2, "NONCLUSTERED", true, false));
+    let beside = (0..table.unique.len()).map(|place| {
+        let primary = table.primary_beside && place == 0;
+        row(place as i64 + 2, 2, "NONCLUSTERED", true, primary)
+    });
     rows.extend(beside);
     rows
 }
@@ -97,7 +99,7 @@ pub(super) fn index_columns(_: &Catalog, held: &Held) -> Vec<Row> {
     rows
 }
 
-/// The id of a partition's rows; pages are of a hundred rows each.
+/// The id of a partition's rows, its number, and how many they are.
 fn parts(held: &Held) -> Vec<(i64, i64, i64)> {
     if held.table.shows.is_some() {
         return Vec::new();
@@ -107,8 +109,8 @@ fn parts(held: &Held) -> Vec<(i64, i64, i64)> {
     held.rows.iter().zip(1..).map(part).collect()
 }
 
-fn pages(rows: i64) -> i64 {
-    (rows + 99) / 100
+fn pages(held: &Held, rows: i64) -> i64 {
+    (rows as u64).div_ceil(held.table.page_rows) as i64
 }
 
 pub(super) fn partitions(_: &Catalog, held: &Held) -> Vec<Row> {
@@ -130,8 +132,8 @@ pub(super) fn partition_stats(_: &Catalog, held: &Held) -> Vec<Row> {
             index,
             number,
             rows,
-            pages(rows),
-            pages(rows),
+            pages(held, rows),
+            pages(held, rows),
         ];
         numbers.map(Value::Integer).to_vec()
     };
@@ -140,7 +142,7 @@ pub(super) fn partition_stats(_: &Catalog, held: &Held) -> Vec<Row> {
 
 pub(super) fn allocation_units(_: &Catalog, held: &Held) -> Vec<Row> {
     let row = |(id, _, rows)| {
-        [id, 1, id, pages(rows), pages(rows)]
+        [id, 1, id, pages(held, rows), pages(held, rows)]
             .map(Value::Integer)
             .to_vec()
     };

@@ -25,7 +25,8 @@ pub(super) fn columns(catalog: &Catalog, held: &Held) -> Vec<Row> {
         if let Some(alias) = &column.alias {
             facts[1] = int(alias_id(catalog, alias));
         }
-        let collated = column.declared.is_text() && column.declared != SqlType::Xml;
+        let collated =
+            column.declared.is_text() && !matches!(column.declared, SqlType::Xml | SqlType::Json);
         let collation = if collated {
             text(column.collation.name())
         } else {
@@ -39,15 +40,21 @@ pub(super) fn columns(catalog: &Catalog, held: &Held) -> Vec<Row> {
         let flags = [
             column.nullable,
             false,
-            false,
+            column.computed,
             false,
             column.column_set,
             column.hidden,
             column.masked,
         ];
         let flags = flags.map(|flag| int(flag.into())).to_vec();
-        let unencrypted = vec![Value::Null, int(0)];
-        [identity, facts, vec![collation], flags, unencrypted].concat()
+        // 2 is encryption that makes another text of the same value each time.
+        let encryption = if column.encrypted {
+            int(2)
+        } else {
+            Value::Null
+        };
+        let rest = vec![encryption, int(0)];
+        [identity, facts, vec![collation], flags, rest].concat()
     };
     held.table.columns.iter().enumerate().map(row).collect()
 }
@@ -105,6 +112,7 @@ pub(super) fn types(catalog: &Catalog) -> Vec<Row> {
         "geometry",
         "geography",
         "xml",
+        "json",
     ];
     let row = |name: &str, schema: i64, facts: Row, of_user: bool, clr: bool| {
         let [system, user, length, precision, scale] =
