@@ -508,6 +508,40 @@ async fn what_is_wrong_with_a_store_is_said_soon_and_with_a_hint() {
     );
 }
 
+/// The same of Azure's blobs, which answer in words of their own.
+#[tokio::test]
+async fn what_is_wrong_with_azure_is_said_with_a_hint() {
+    let Some(bucket) = Bucket::azure() else {
+        return;
+    };
+    let named = Bucket {
+        name: "no-such-container".to_owned(),
+        ..bucket.clone()
+    };
+    let guessed = Bucket {
+        secret: "Z3Vlc3NlZA==".to_owned(),
+        ..bucket.clone()
+    };
+    for (wrong, kind) in [
+        (named, ErrorKind::NotFound),
+        (guessed, ErrorKind::Authenticate),
+    ] {
+        let project = wrong.project(ORDERS);
+        for command in [&["connect", "lake"][..], &FULL, &["tables", "lake"]] {
+            project.goe(command).fails(kind);
+        }
+    }
+    let project = bucket.project(ORDERS);
+    let text = fs::read_to_string(project.path("goe.toml")).unwrap();
+    let misspelt = text.replace("account_key", "acount_key");
+    project.write("goe.toml", &misspelt);
+    project
+        .goe(&["connect", "lake"])
+        .fails(ErrorKind::Config)
+        .says(&["acount_key"]);
+    assert_eq!(bucket.objects("").await, Vec::<String>::new());
+}
+
 /// Who may read and not write is told so, and nothing is published.
 #[tokio::test]
 async fn a_reader_of_a_store_writes_nothing() {

@@ -1,4 +1,4 @@
-//! Offloads of TPC-H's `lineitem`, by the real program.
+//! Offloads of TPC-H, by the real program.
 
 use serde_json::Value;
 
@@ -88,5 +88,19 @@ fn a_second_run_takes_only_what_is_closed_since() {
     );
     json(&["--older-than-date", "1995-06-01"]).says(&["nothing to do"]);
     world.goe(&["verify", "lake.tpch.lineitem"]).ok();
+    world.understood();
+}
+
+#[test]
+fn all_tables_of_the_benchmark_come_in_one_command() {
+    let world = World::new();
+    let tables = world.tds.load_tpch(0.001);
+    let command = ["offload", "mssql.dbo.*", "--to", "lake.tpch", "-x"];
+    world.goe(&command).ok();
+    for (table, rows) in tables {
+        let held = world.project.lake("tpch", table).rows();
+        assert_eq!(held, rows, "{table}");
+        world.goe(&["verify", &format!("lake.tpch.{table}")]).ok();
+    }
     world.understood();
 }
