@@ -139,16 +139,9 @@ const LINEITEM: Shape = Shape(
     &["l_orderkey", "l_linenumber", "l_shipdate"],
 );
 
-/// Makes a table of the benchmark and fills it by the generator of this name.
-macro_rules! load {
-    ($tds:expr, $shape:ident, $generator:ident($($scale:expr),*)) => {{
-        let (words, pool) = (
-            Distributions::static_default(),
-            TextPool::new(POOL, Distributions::static_default()),
-        );
-        let rows = $generator::new_with_distributions_and_text_pool($($scale,)* words, &pool);
-        $tds.fill(&$shape, rows.iter())
-    }};
+/// What comments are made of.
+fn pool() -> TextPool {
+    TextPool::new(POOL, Distributions::static_default())
 }
 
 impl Tds {
@@ -156,28 +149,33 @@ impl Tds {
     /// gives the number of its rows.
     pub fn load_lineitem(&self, scale: f64) -> usize {
         self.create_function(PartitionFunction::right("by_month", "date", months()));
-        load!(self, LINEITEM, LineItemGenerator(scale, 1, 1))
+        let (words, pool) = (Distributions::static_default(), pool());
+        let lines =
+            LineItemGenerator::new_with_distributions_and_text_pool(scale, 1, 1, words, &pool);
+        self.fill(&LINEITEM, lines.iter())
     }
 
     /// Makes all tables of a scale; gives their names and how many rows each has.
     pub fn load_tpch(&self, scale: f64) -> Vec<(&'static str, usize)> {
+        let (words, pool) = (Distributions::static_default(), pool());
+        let regions = RegionGenerator::new_with_distributions_and_text_pool(words, &pool);
+        let nations = NationGenerator::new_with_distributions_and_text_pool(words, &pool);
+        let suppliers =
+            SupplierGenerator::new_with_distributions_and_text_pool(scale, 1, 1, words, &pool);
+        let customers =
+            CustomerGenerator::new_with_distributions_and_text_pool(scale, 1, 1, words, &pool);
+        let parts = PartGenerator::new_with_distributions_and_text_pool(scale, 1, 1, words, &pool);
+        let offers = PartSuppGenerator::new_with_text_pool(scale, 1, 1, &pool);
+        let orders =
+            OrderGenerator::new_with_distributions_and_text_pool(scale, 1, 1, words, &pool);
         vec![
-            (REGION.0, load!(self, REGION, RegionGenerator())),
-            (NATION.0, load!(self, NATION, NationGenerator())),
-            (
-                SUPPLIER.0,
-                load!(self, SUPPLIER, SupplierGenerator(scale, 1, 1)),
-            ),
-            (
-                CUSTOMER.0,
-                load!(self, CUSTOMER, CustomerGenerator(scale, 1, 1)),
-            ),
-            (PART.0, load!(self, PART, PartGenerator(scale, 1, 1))),
-            (
-                PARTSUPP.0,
-                load!(self, PARTSUPP, PartSuppGenerator(scale, 1, 1)),
-            ),
-            (ORDERS.0, load!(self, ORDERS, OrderGenerator(scale, 1, 1))),
+            (REGION.0, self.fill(&REGION, regions.iter())),
+            (NATION.0, self.fill(&NATION, nations.iter())),
+            (SUPPLIER.0, self.fill(&SUPPLIER, suppliers.iter())),
+            (CUSTOMER.0, self.fill(&CUSTOMER, customers.iter())),
+            (PART.0, self.fill(&PART, parts.iter())),
+            (PARTSUPP.0, self.fill(&PARTSUPP, offers.iter())),
+            (ORDERS.0, self.fill(&ORDERS, orders.iter())),
             (LINEITEM.0, self.load_lineitem(scale)),
         ]
     }
