@@ -522,9 +522,10 @@ async fn what_is_wrong_with_azure_is_said_with_a_hint() {
         secret: "Z3Vlc3NlZA==".to_owned(),
         ..bucket.clone()
     };
+    // Azure itself calls a wrong signature AuthenticationFailed, Azurite a lack of rights.
     for (wrong, kind) in [
         (named, ErrorKind::NotFound),
-        (guessed, ErrorKind::Authenticate),
+        (guessed, ErrorKind::Permission),
     ] {
         let project = wrong.project(ORDERS);
         for command in [&["connect", "lake"][..], &FULL, &["tables", "lake"]] {
