@@ -1,6 +1,7 @@
 //! Every canonical type, with the ends of its values, through staging, COPY and back.
 
 use super::World;
+use crate::project::Project;
 
 /// What SQLite declares, an example, and what the double holds then as it sends it.
 const CASES: [(&str, &str, &str); 24] = [
@@ -38,23 +39,52 @@ const CASES: [(&str, &str, &str); 24] = [
     ("VARCHAR(40)", "'%_''--/*'", "%_'--/*"),
 ];
 
-#[test]
-fn every_type_comes_through_as_it_was() {
+/// The cases as one row, and one of NULLs.
+fn cases() -> String {
     let columns = CASES.iter().enumerate();
     let declared: Vec<String> = columns
-        .clone()
         .map(|(i, (kind, _, _))| format!("c{i} {kind}"))
         .collect();
     let values: Vec<&str> = CASES.iter().map(|(_, value, _)| *value).collect();
     let nulls = vec!["NULL"; CASES.len()];
-    let sql = format!(
+    format!(
         "CREATE TABLE every (id INTEGER PRIMARY KEY, {});
          INSERT INTO every VALUES (1, {}), (2, {});",
         declared.join(", "),
         values.join(", "),
         nulls.join(", ")
+    )
+}
+
+/// On a real account, in a table of its own, which stays.
+#[test]
+fn a_real_account_keeps_every_type() {
+    let lines = std::env::var("GOE_TEST_SNOWFLAKE").unwrap_or_default();
+    if !lines.contains("snowflake://") {
+        return;
+    }
+    let project = Project::with(&cases());
+    project.write(
+        "goe.toml",
+        &format!(
+            "[connections.shop]\nurl = \"sqlite:shop.db\"\n[connections.sf]\n{}\n",
+            lines.replace(';', "\n")
+        ),
     );
-    let Some(world) = World::new(&sql) else {
+    let table = format!("sf.goe_test.every_{}", std::process::id());
+    let offload = ["offload", "shop.main.every", "--to", &table, "-x"];
+    project
+        .goe(&[&offload[..], &["--verify", "read_back"]].concat())
+        .ok()
+        .says(&["2 rows agree"]);
+    project.goe(&["verify", &table]).ok();
+    project.goe(&offload).ok().says(&["nothing to do"]);
+}
+
+#[test]
+fn every_type_comes_through_as_it_was() {
+    let columns = CASES.iter().enumerate();
+    let Some(world) = World::new(&cases()) else {
         return;
     };
     let ran = world.offload("every", &["--verify", "read_back"]).ok();
