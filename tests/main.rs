@@ -18,13 +18,13 @@ mod fuzz;
 mod guest;
 mod hostile;
 mod independent;
-#[cfg(all(feature = "s3", feature = "azure"))]
+#[cfg(all(feature = "s3", feature = "gcs", feature = "azure"))]
 mod keys;
 mod lake;
 mod many;
 mod mutations;
 mod naughty;
-#[cfg(all(feature = "s3", feature = "azure"))]
+#[cfg(all(feature = "s3", feature = "gcs", feature = "azure"))]
 mod network;
 mod offload;
 mod partitions;
@@ -47,7 +47,7 @@ mod source;
 #[cfg(all(feature = "sqlserver", feature = "postgres"))]
 mod sqlserver;
 mod statements;
-#[cfg(all(feature = "s3", feature = "azure"))]
+#[cfg(all(feature = "s3", feature = "gcs", feature = "azure"))]
 mod store;
 mod tidy;
 mod toy;

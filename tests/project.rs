@@ -46,6 +46,14 @@ pub fn figure(line: &str) {
     }
 }
 
+/// Writes a file that its owner alone may read, and gives its path.
+pub fn private_file(path: &Path, text: &str) -> String {
+    fs::write(path, text).expect("a file of the test");
+    let secret = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(path, secret).expect("a file of the test");
+    path.display().to_string()
+}
+
 /// The first number, or the second where `GOE_TEST_LONG` asks for the long version of a test.
 pub fn long_or<N>(short: N, long: N) -> N {
     if std::env::var_os("GOE_TEST_LONG").is_some() {
@@ -89,9 +97,7 @@ impl Project {
     /// Adds the connection `pg`; the password stays out of the file.
     pub fn connect_postgres(&self, url: &str) {
         let address = "[connections.pg]\nurl = \"${file:pg.url}\"\n";
-        self.write("pg.url", url);
-        let secret = fs::Permissions::from_mode(0o600);
-        fs::set_permissions(self.path("pg.url"), secret).expect("a file of the project");
+        private_file(&self.path("pg.url"), url);
         self.write("goe.toml", &format!("{CONFIGURATION}\n{address}"));
     }
 

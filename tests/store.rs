@@ -1,6 +1,8 @@
 //! The lake in object stores. `GOE_TEST_S3` is the address of one that speaks S3, with a bucket to
 //! write in: `http://KEY:SECRET@HOST:PORT/BUCKET`; `GOE_TEST_AZURE` that of one that speaks as
-//! Azure's blobs do: `http://ACCOUNT:KEY@HOST:PORT/CONTAINER?SAS`. `tests/run` starts moto and Azurite.
+//! Azure's blobs do: `http://ACCOUNT:KEY@HOST:PORT/CONTAINER?SAS`; `GOE_TEST_GCS` that of one that
+//! speaks as Google's does: `http://HOST:PORT/BUCKET?writer=FILE&reader=FILE`, with the key files of
+//! two service accounts. `tests/run` starts moto, Azurite and a double (tests/doubles/gcs).
 
 use std::fs;
 use std::sync::Arc;
@@ -10,14 +12,15 @@ use futures::TryStreamExt;
 use goe::ErrorKind;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
-use serde_json::Value;
+use object_store::{ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt};
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::independent::compare_at;
 use crate::lake::Table;
-use crate::project::{Project, Ran, signal, skip, wait};
+use crate::project::{Project, Ran, private_file, signal, skip, wait};
 
 /// Longer than the client tries a store that does not answer.
 const BOUNDED: Duration = Duration::from_secs(100);
@@ -48,18 +51,19 @@ fn full<'a>(more: &[&'a str]) -> Vec<&'a str> {
 pub enum Speech {
     S3,
     Azure,
+    Google,
 }
 
-/// An address of `GOE_TEST_S3` or `GOE_TEST_AZURE`, taken apart.
+/// An address of `GOE_TEST_S3`, `GOE_TEST_AZURE` or `GOE_TEST_GCS`, taken apart.
 #[derive(Clone)]
 pub struct Bucket {
     pub speech: Speech,
     pub endpoint: String,
-    /// The key's id, or the account.
+    /// The key's id, the account, or the file of the key.
     pub key: String,
     pub secret: String,
-    /// Azure's shared access signature.
-    pub signature: String,
+    /// What stands behind the address: Azure's shared access signature, or Google's key files.
+    pub query: String,
     pub name: String,
     /// A folder of one test.
     pub folder: String,
@@ -76,9 +80,37 @@ impl Bucket {
         Self::of(Speech::Azure, "GOE_TEST_AZURE")
     }
 
+    /// The bucket that speaks as Google's do.
+    pub fn google() -> Option<Self> {
+        let bucket = Self::of(Speech::Google, "GOE_TEST_GCS")?;
+        let key = bucket.key_file("writer");
+        Some(Self { key, ..bucket })
+    }
+
     /// Those that there are.
     pub fn each() -> impl Iterator<Item = Self> {
-        [Self::new(), Self::azure()].into_iter().flatten()
+        [Self::new(), Self::azure(), Self::google()]
+            .into_iter()
+            .flatten()
+    }
+
+    /// The same bucket as somebody sees it who may read and not write.
+    pub fn reader(&self) -> Self {
+        let (key, secret) = match self.speech {
+            Speech::Google => (self.key_file("reader"), String::new()),
+            _ => ("reader".to_owned(), "reader-secret".to_owned()),
+        };
+        Self {
+            key,
+            secret,
+            ..self.clone()
+        }
+    }
+
+    fn key_file(&self, account: &str) -> String {
+        let mut files = url::form_urlencoded::parse(self.query.as_bytes());
+        let file = files.find(|(name, _)| name == account);
+        file.expect("a key file in GOE_TEST_GCS").1.into_owned()
     }
 
     fn of(speech: Speech, variable: &str) -> Option<Self> {
@@ -91,11 +123,11 @@ impl Bucket {
         let host = url.host_str().expect("a host");
         let key = url.username();
         let endpoint = format!("{}://{host}:{port}", url.scheme());
-        let secret = url.password().expect("a secret");
+        let secret = url.password().unwrap_or_default();
         Some(Self {
             speech,
             endpoint: match speech {
-                Speech::S3 => endpoint,
+                Speech::S3 | Speech::Google => endpoint,
                 Speech::Azure => format!("{endpoint}/{key}"),
             },
             key: key.to_owned(),
@@ -103,7 +135,7 @@ impl Bucket {
                 .replace("%2B", "+")
                 .replace("%2F", "/")
                 .replace("%3D", "="),
-            signature: url.query().unwrap_or_default().to_owned(),
+            query: url.query().unwrap_or_default().to_owned(),
             name: url.path().trim_matches('/').to_owned(),
             folder: uuid::Uuid::new_v4().simple().to_string(),
         })
@@ -114,22 +146,29 @@ impl Bucket {
         let scheme = match self.speech {
             Speech::S3 => "s3",
             Speech::Azure => "az",
+            Speech::Google => "gs",
         };
         format!("{scheme}://{}/{}", self.name, self.folder)
     }
 
     /// What a connection says to open it.
     pub fn options(&self) -> Vec<(&'static str, &str)> {
-        let mut options = vec![("endpoint", self.endpoint.as_str()), ("allow_http", "true")];
+        let mut options = vec![("allow_http", "true")];
         options.extend(match self.speech {
             Speech::S3 => vec![
+                ("endpoint", self.endpoint.as_str()),
                 ("region", "us-east-1"),
                 ("access_key_id", &self.key),
                 ("secret_access_key", &self.secret),
             ],
             Speech::Azure => vec![
-                ("account_name", self.key.as_str()),
+                ("endpoint", self.endpoint.as_str()),
+                ("account_name", &self.key),
                 ("account_key", &self.secret),
+            ],
+            Speech::Google => vec![
+                ("base_url", self.endpoint.as_str()),
+                ("service_account", &self.key),
             ],
         });
         options
@@ -163,23 +202,35 @@ impl Bucket {
     }
 
     fn store(&self) -> Arc<dyn ObjectStore> {
-        if self.speech == Speech::Azure {
-            let store = MicrosoftAzureBuilder::new()
-                .with_endpoint(self.endpoint.clone())
-                .with_allow_http(true)
-                .with_account(&self.key)
-                .with_access_key(&self.secret)
-                .with_container_name(&self.name);
-            return Arc::new(store.build().expect("a store"));
+        match self.speech {
+            Speech::S3 => {
+                let store = AmazonS3Builder::new()
+                    .with_endpoint(&self.endpoint)
+                    .with_allow_http(true)
+                    .with_region("us-east-1")
+                    .with_access_key_id(&self.key)
+                    .with_secret_access_key(&self.secret)
+                    .with_bucket_name(&self.name);
+                Arc::new(store.build().expect("a store"))
+            }
+            Speech::Azure => {
+                let store = MicrosoftAzureBuilder::new()
+                    .with_endpoint(self.endpoint.clone())
+                    .with_allow_http(true)
+                    .with_account(&self.key)
+                    .with_access_key(&self.secret)
+                    .with_container_name(&self.name);
+                Arc::new(store.build().expect("a store"))
+            }
+            Speech::Google => {
+                let store = GoogleCloudStorageBuilder::new()
+                    .with_base_url(&self.endpoint)
+                    .with_client_options(ClientOptions::new().with_allow_http(true))
+                    .with_service_account_path(&self.key)
+                    .with_bucket_name(&self.name);
+                Arc::new(store.build().expect("a store"))
+            }
         }
-        let store = AmazonS3Builder::new()
-            .with_endpoint(&self.endpoint)
-            .with_allow_http(true)
-            .with_region("us-east-1")
-            .with_access_key_id(&self.key)
-            .with_secret_access_key(&self.secret)
-            .with_bucket_name(&self.name);
-        Arc::new(store.build().expect("a store"))
     }
 
     fn path(&self, inside: &str) -> Path {
@@ -226,6 +277,7 @@ impl Bucket {
     /// The table as other programs read it from the store equals its source.
     pub fn compare(&self, project: &Project, place: &str, source: &str) {
         let table = format!("{}/{place}", self.url());
+        let key_file;
         let variables = match self.speech {
             Speech::S3 => vec![
                 ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
@@ -240,6 +292,17 @@ impl Bucket {
                 ("AZURE_STORAGE_ACCOUNT_NAME", &self.key),
                 ("AZURE_STORAGE_ACCOUNT_KEY", &self.secret),
             ],
+            // Clients of every age find the address in the key's file.
+            Speech::Google => {
+                let text = fs::read(&self.key).expect("a key's file");
+                let mut key: Value = serde_json::from_slice(&text).expect("JSON");
+                key["gcs_base_url"] = json!(self.endpoint);
+                key_file = key.to_string();
+                vec![
+                    ("GOOGLE_SERVICE_ACCOUNT_KEY", key_file.as_str()),
+                    ("GOOGLE_ALLOW_HTTP", "true"),
+                ]
+            }
         };
         compare_at(project, &table, ["sqlite", "shop.db", source], &variables);
     }
@@ -543,16 +606,77 @@ async fn what_is_wrong_with_azure_is_said_with_a_hint() {
     assert_eq!(bucket.objects("").await, Vec::<String>::new());
 }
 
+/// The same of Google's, where keys are files.
+#[tokio::test]
+async fn what_is_wrong_with_google_is_said_with_a_hint() {
+    let Some(bucket) = Bucket::google() else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let altered = |name: &str, change: &dyn Fn(&mut Value)| {
+        let text = fs::read(&bucket.key).expect("a key's file");
+        let mut key: Value = serde_json::from_slice(&text).expect("JSON");
+        change(&mut key);
+        private_file(&folder.path().join(name), &key.to_string())
+    };
+    let foreign: Value = serde_json::from_slice(&fs::read(bucket.reader().key).unwrap()).unwrap();
+    let unknown = altered("unknown", &|key| key["private_key_id"] = json!("0123"));
+    let guessed = altered("guessed", &|key| {
+        key["private_key"] = foreign["private_key"].clone();
+    });
+    let public = altered("public", &|_| {});
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fs::set_permissions(&public, everybody).expect("a file of the test");
+    let broken = altered("broken", &|key| key["private_key"] = json!("-----BEGIN"));
+    let no_json = private_file(&folder.path().join("no_json"), "token");
+    let with_key = |key: String| Bucket {
+        key,
+        ..bucket.clone()
+    };
+    let named = Bucket {
+        name: "no-such-bucket".to_owned(),
+        ..bucket.clone()
+    };
+    let gone = Bucket {
+        endpoint: "http://127.0.0.1:1".to_owned(),
+        ..bucket.clone()
+    };
+    for (wrong, kind) in [
+        (named, ErrorKind::NotFound),
+        (gone, ErrorKind::Connect),
+        (with_key(unknown), ErrorKind::Authenticate),
+        (with_key(guessed), ErrorKind::Authenticate),
+        (with_key(public), ErrorKind::Config),
+        (with_key(broken), ErrorKind::Config),
+        (with_key(no_json), ErrorKind::Config),
+        (with_key("/nowhere/key.json".to_owned()), ErrorKind::Config),
+    ] {
+        let project = wrong.project(ORDERS);
+        for command in [&["connect", "lake"][..], &FULL, &["tables", "lake"]] {
+            let begun = Instant::now();
+            project.goe(command).fails(kind);
+            assert!(begun.elapsed() < BOUNDED, "{kind}: {:?}", begun.elapsed());
+        }
+    }
+    let project = bucket.project(ORDERS);
+    let text = fs::read_to_string(project.path("goe.toml")).unwrap();
+    project.write("goe.toml", &text.replace("allow_http = \"true\"\n", ""));
+    project
+        .goe(&["connect", "lake"])
+        .fails(ErrorKind::Config)
+        .says(&["not encrypted", "allow_http"]);
+    assert_eq!(bucket.objects("").await, Vec::<String>::new());
+}
+
 /// Who may read and not write is told so, and nothing is published.
 #[tokio::test]
 async fn a_reader_of_a_store_writes_nothing() {
-    let Some(bucket) = Bucket::new() else { return };
-    let mut reader = bucket.clone();
-    (reader.key, reader.secret) = ("reader".to_owned(), "reader-secret".to_owned());
-    let project = reader.project(ORDERS);
-    project.goe(&["connect", "lake"]).ok();
-    project.goe(&FULL).fails(ErrorKind::Permission);
-    assert_eq!(bucket.objects("shop").await, Vec::<String>::new());
+    for bucket in [Bucket::new(), Bucket::google()].into_iter().flatten() {
+        let project = bucket.reader().project(ORDERS);
+        project.goe(&["connect", "lake"]).ok();
+        project.goe(&FULL).fails(ErrorKind::Permission);
+        assert_eq!(bucket.objects("shop").await, Vec::<String>::new());
+    }
 }
 
 /// Keys of the environment serve where the connection has none, and only there.

@@ -123,6 +123,16 @@ impl ConnectionSchema {
             .table(&self.schema, table)
             .await
     }
+
+    /// Tables of connections are made by offloads and dropped by nobody here.
+    fn untouched(&self, table: &str, done: &str) -> Error {
+        let connection = &self.catalog.connection;
+        let schema = &self.schema;
+        Error::unsupported(format!(
+            "Table \"{connection}.{schema}.{table}\" can't be {done} by this statement"
+        ))
+        .hint("INSERT INTO CONNECTION.SCHEMA.TABLE SELECT … makes a target and fills it; drop tables with their system's own tools")
+    }
 }
 
 #[async_trait]
@@ -137,5 +147,17 @@ impl SchemaProvider for ConnectionSchema {
 
     fn table_exist(&self, _: &str) -> bool {
         true
+    }
+
+    fn register_table(
+        &self,
+        name: String,
+        _: Arc<dyn TableProvider>,
+    ) -> PlanResult<Option<Arc<dyn TableProvider>>> {
+        Err(self.untouched(&name, "made").into())
+    }
+
+    fn deregister_table(&self, name: &str) -> PlanResult<Option<Arc<dyn TableProvider>>> {
+        Err(self.untouched(name, "dropped").into())
     }
 }

@@ -1,6 +1,7 @@
 //! Object stores beyond the local disk: their clients, and what these are told.
 
 use std::collections::BTreeMap;
+use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreScheme};
 use url::Url;
 
-use crate::config::Connection;
+use crate::config::{Connection, read_secret};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a request is tried again while the store does not answer, or is too busy to.
@@ -58,7 +59,8 @@ pub(super) fn open(connection: &Connection, url: &Url) -> Result<Place> {
     };
     let (scheme, prefix) = ObjectStoreScheme::parse(url).map_err(|error| bad(error.into()))?;
     require_client(&scheme, url.scheme())?;
-    let options = options(connection, &scheme, std::env::vars())?;
+    let mut options = options(connection, &scheme, std::env::vars())?;
+    read_key_file(&mut options).map_err(|error| error.context("connection", &connection.name))?;
     let encrypted = !options.values().any(|value| value.starts_with("http://"));
     require_consent(connection, &options)?;
     Ok(Place {
@@ -173,6 +175,18 @@ fn options(
     Ok(given)
 }
 
+/// Reads the file of a service account's key, as every file with a secret is read.
+fn read_key_file(options: &mut BTreeMap<String, String>) -> Result<()> {
+    let (file, text) = ("google_service_account", "google_service_account_key");
+    // The client refuses both.
+    if !options.contains_key(text)
+        && let Some(path) = options.remove(file)
+    {
+        options.insert(text.to_owned(), read_secret(FilePath::new(&path))?);
+    }
+    Ok(())
+}
+
 /// Whether a connection gives a key, or one that stands together with it.
 fn decided(connection: &Connection, scheme: &ObjectStoreScheme, key: &str) -> bool {
     let group = TOGETHER.iter().find(|group| group.contains(&key));
@@ -210,7 +224,8 @@ fn first_name<K: std::str::FromStr + AsRef<str>>(name: &str) -> Option<String> {
 /// refuse each request, in words of its own and many times.
 fn require_consent(connection: &Connection, options: &BTreeMap<String, String>) -> Result<()> {
     let open = options.iter().find(|(key, value)| {
-        key.contains("endpoint") && !key.contains("metadata") && value.starts_with("http://")
+        let is_address = key.contains("endpoint") || key.contains("base_url");
+        is_address && !key.contains("metadata") && value.starts_with("http://")
     });
     let allowed = options.get("allow_http").is_some_and(|value| {
         ["1", "true", "on", "yes", "y"].contains(&value.to_ascii_lowercase().as_str())

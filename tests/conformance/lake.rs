@@ -67,12 +67,12 @@ impl BackendFixture for LocalLake {
 }
 
 /// A lake in an object store of the tests.
-#[cfg(all(feature = "s3", feature = "azure"))]
+#[cfg(all(feature = "s3", feature = "gcs", feature = "azure"))]
 pub struct StoredLake {
     backend: Arc<dyn Backend>,
 }
 
-#[cfg(all(feature = "s3", feature = "azure"))]
+#[cfg(all(feature = "s3", feature = "gcs", feature = "azure"))]
 impl StoredLake {
     pub fn new(bucket: &crate::store::Bucket) -> Self {
         let url = format!("delta:{}", bucket.url());
@@ -81,7 +81,7 @@ impl StoredLake {
     }
 }
 
-#[cfg(all(feature = "s3", feature = "azure"))]
+#[cfg(all(feature = "s3", feature = "gcs", feature = "azure"))]
 #[async_trait]
 impl BackendFixture for StoredLake {
     fn backend(&self) -> Arc<dyn Backend> {

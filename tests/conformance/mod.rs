@@ -79,7 +79,7 @@ async fn delta_keeps_the_contract_of_backends() {
     holds(&try_backend(lake::LocalLake::new()).await, 2);
 }
 
-#[cfg(all(feature = "s3", feature = "azure"))]
+#[cfg(all(feature = "s3", feature = "gcs", feature = "azure"))]
 #[tokio::test(flavor = "multi_thread")]
 async fn delta_in_a_store_keeps_the_contract_of_backends() {
     for bucket in crate::store::Bucket::each() {

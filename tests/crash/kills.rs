@@ -110,7 +110,7 @@ fn a_run_from_a_server_that_is_killed_at_any_moment_goes_on() {
 }
 
 /// In a store nothing is renamed into place and nothing is linked: an object is there or not.
-#[cfg(all(feature = "s3", feature = "azure"))]
+#[cfg(all(feature = "s3", feature = "gcs", feature = "azure"))]
 #[tokio::test]
 async fn a_run_into_a_store_that_is_killed_at_any_moment_goes_on() {
     kill_into_a_store("SQLite", || Job::of_file(ROWS)).await;
@@ -119,7 +119,7 @@ async fn a_run_into_a_store_that_is_killed_at_any_moment_goes_on() {
     }
 }
 
-#[cfg(all(feature = "s3", feature = "azure"))]
+#[cfg(all(feature = "s3", feature = "gcs", feature = "azure"))]
 async fn kill_into_a_store(source: &str, make: impl Fn() -> Job) {
     use crate::store::Bucket;
     let Some(first) = Bucket::new() else { return };

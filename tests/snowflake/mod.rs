@@ -7,7 +7,7 @@ mod crashes;
 mod double;
 mod failures;
 mod offloads;
-#[cfg(all(feature = "s3", feature = "azure"))]
+#[cfg(all(feature = "s3", feature = "gcs", feature = "azure"))]
 mod stages;
 mod values;
 

@@ -24,6 +24,7 @@ fn theirs(bucket: &Bucket) -> String {
     match bucket.speech {
         Speech::S3 => format!("s3://{name}/{folder}"),
         Speech::Azure => format!("azure://{key}.blob.core.windows.net/{name}/{folder}"),
+        Speech::Google => format!("gcs://{name}/{folder}"),
     }
 }
 
@@ -31,21 +32,26 @@ fn integration(bucket: &Bucket) -> &'static str {
     match bucket.speech {
         Speech::S3 => "s3_lake",
         Speech::Azure => "azure_lake",
+        Speech::Google => "gcs_lake",
     }
 }
 
-/// The lines for each way that the server may read a bucket.
-fn ways(bucket: &Bucket) -> [(&'static str, String); 3] {
-    let keys = match bucket.speech {
-        Speech::S3 => String::new(),
-        Speech::Azure => format!("staging_sas_token = \"{}\"\n", bucket.signature),
-    };
+/// The lines for each way that the server may read a bucket. It takes no keys of Google's.
+fn ways(bucket: &Bucket) -> Vec<(&'static str, String)> {
     let integration = format!("storage_integration = \"{}\"\n", integration(bucket));
-    [
-        ("keys", staged(bucket) + &keys),
+    let mut ways = vec![
         ("an integration", staged(bucket) + &integration),
         ("a stage", staged(bucket) + "stage = \"stages.lake\"\n"),
-    ]
+    ];
+    match bucket.speech {
+        Speech::S3 => ways.push(("keys", staged(bucket))),
+        Speech::Azure => {
+            let token = format!("staging_sas_token = \"{}\"\n", bucket.query);
+            ways.push(("keys", staged(bucket) + &token));
+        }
+        Speech::Google => {}
+    }
+    ways
 }
 
 #[tokio::test]
@@ -81,13 +87,9 @@ async fn a_stage_that_can_not_be_read_or_written_says_so() {
     let Some(world) = World::new(ORDERS) else {
         return;
     };
-    let reader = Bucket {
-        key: "reader".to_owned(),
-        secret: "reader-secret".to_owned(),
-        ..bucket.clone()
-    };
+    let google = Bucket::google().map(|bucket| (staged(&bucket), ErrorKind::Config, "integration"));
     let with = |line: &str| format!("{}{line}\n", staged(&bucket));
-    for (lines, kind, said) in [
+    let cases = [
         (
             with("storage_integration = \"nobody_made_it\""),
             ErrorKind::NotFound,
@@ -104,8 +106,13 @@ async fn a_stage_that_can_not_be_read_or_written_says_so() {
             "the server may read there",
         ),
         (with("stage = \"stages.gone\""), ErrorKind::NotFound, "GONE"),
-        (staged(&reader), ErrorKind::Permission, "privileges"),
-    ] {
+        (
+            staged(&bucket.reader()),
+            ErrorKind::Permission,
+            "privileges",
+        ),
+    ];
+    for (lines, kind, said) in cases.into_iter().chain(google) {
         world.connect("goe", &lines);
         world
             .offload("orders", &["--retry-seconds", "0"])

@@ -9,7 +9,7 @@ use super::connect::TablePlace;
 use crate::error::{Error, ErrorKind};
 
 /// What stores answer, and what it means.
-const ANSWERS: [(&str, ErrorKind); 13] = [
+const ANSWERS: [(&str, ErrorKind); 14] = [
     ("NoSuchBucket", ErrorKind::NotFound),
     ("ContainerNotFound", ErrorKind::NotFound),
     ("InvalidAccessKeyId", ErrorKind::Authenticate),
@@ -18,6 +18,7 @@ const ANSWERS: [(&str, ErrorKind); 13] = [
     ("InvalidToken", ErrorKind::Authenticate),
     ("RequestTimeTooSkewed", ErrorKind::Authenticate),
     ("AuthenticationFailed", ErrorKind::Authenticate),
+    ("AuthenticationRequired", ErrorKind::Authenticate),
     ("AccessDenied", ErrorKind::Permission),
     ("AuthorizationFailure", ErrorKind::Permission),
     ("AuthorizationHeaderMalformed", ErrorKind::Config),

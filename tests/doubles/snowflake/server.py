@@ -18,10 +18,10 @@ here, and nothing else is let through:
   It wants USE_LOGICAL_TYPE = TRUE and BINARY_AS_TEXT = FALSE said.
 * One explicit transaction at a time: who begins another waits, as he would for the lock of a row.
   One whose client has said nothing for two seconds while somebody waits is rolled back.
-* Stages read file:// URLs, and those of S3 and Azure from the stores that GOE_TEST_S3 and
-  GOE_TEST_AZURE name, with nothing but the keys that the stage was given or those of its
-  integration. S3_LAKE and AZURE_LAKE are integrations of these stores, NO_RIGHTS is one whose keys
-  open nothing.
+* Stages read file:// URLs, and those of S3, Azure and Google from the stores that GOE_TEST_S3,
+  GOE_TEST_AZURE and GOE_TEST_GCS name, with nothing but the keys that the stage was given or those
+  of its integration. S3_LAKE, AZURE_LAKE and GCS_LAKE are integrations of these stores, NO_RIGHTS is
+  one whose keys open nothing.
 * The role and the warehouse are checked, and the password, the OAuth token (goe-token; old-token
   has expired) or the key pair (ALTER USER … SET RSA_PUBLIC_KEY) of a login. For the tests there are
   the warehouse ASLEEP_WH, which can't resume, and the users KEYED, SHORT (each session ends after
@@ -29,8 +29,8 @@ here, and nothing else is let through:
   and FEWER (a COPY leaves one row out and reports so).
 
 What it can't prove: that the service takes the same SQL and means the same; VARIANT's casts of what
-Parquet holds; what an integration's rights are made of; stages on GCS; how long anything takes; locks
-of more than one row; results in several pieces.
+Parquet holds; what an integration's rights are made of; how long anything takes; locks of more than
+one row; results in several pieces.
 """
 
 import base64
@@ -187,19 +187,49 @@ class Azure:
             return missing(error.code, url)
 
 
+class Google:
+    """The bucket of GOE_TEST_GCS, as the reader of its two accounts sees it."""
+
+    def __init__(self):
+        self.address = urllib.parse.urlsplit(os.environ.get("GOE_TEST_GCS", ""))
+
+    def own_keys(self):
+        return {"READER": dict(urllib.parse.parse_qsl(self.address.query)).get("reader")}
+
+    def read(self, url, keys):
+        with open(keys["READER"]) as file:
+            account = json.load(file)
+        now = int(time.time())
+        claims = {"iss": account["client_email"], "sub": account["client_email"], "iat": now, "exp": now + 600}
+        claims["scope"] = "https://www.googleapis.com/auth/cloud-platform"
+        headers = {"kid": account["private_key_id"]}
+        token = jwt.encode(claims, account["private_key"], "RS256", headers=headers)
+        place = urllib.parse.urlsplit(url)
+        path = urllib.parse.quote(f"/{place.netloc}{place.path}")
+        request = urllib.request.Request(
+            f"{self.address.scheme}://{self.address.netloc}{path}",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        try:
+            return urllib.request.urlopen(request).read()
+        except urllib.error.HTTPError as error:
+            return missing(error.code, url)
+
+
 def missing(status, url):
     if status == 404:
         raise Refused("091016", f"Remote file '{url}' was not found.")
     raise Refused("091003", f"Failure using stage area. Cause: [Access Denied (Status Code: {status})]")
 
 
-CLOUDS = {"s3": S3(), "azure": Azure()}
+CLOUDS = {"s3": S3(), "azure": Azure(), "gcs": Google()}
 INTEGRATIONS = {
     "S3_LAKE": ("s3", CLOUDS["s3"].own_keys()),
     "AZURE_LAKE": ("azure", CLOUDS["azure"].own_keys()),
+    "GCS_LAKE": ("gcs", CLOUDS["gcs"].own_keys()),
     "NO_RIGHTS": ("s3", {"AWS_KEY_ID": "nobody", "AWS_SECRET_KEY": "guessed"}),
 }
-# What a stage may be given, and must be.
+# What a stage may be given, and must be. Google's are read by integrations only.
 CREDENTIALS = {
     "s3": ({"AWS_KEY_ID", "AWS_SECRET_KEY", "AWS_TOKEN"}, {"AWS_KEY_ID", "AWS_SECRET_KEY"}),
     "azure": ({"AZURE_SAS_TOKEN"}, {"AZURE_SAS_TOKEN"}),
@@ -223,6 +253,8 @@ class Stage:
                 raise Refused("003167", f"Location '{self.url}' is not allowed by integration '{integration}'.")
         elif self.cloud:
             self.keys = {key: literal(value) for key, value in KEY_VALUE.findall(found["keys"] or "")}
+            if scheme not in CREDENTIALS:
+                raise Refused("001003", f"syntax error: a stage at {scheme}:// without a storage integration")
             known, wanted = CREDENTIALS[scheme]
             if not wanted <= self.keys.keys() <= known:
                 raise Refused("001003", f"syntax error: unexpected credentials of a stage at {scheme}://")
