@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, SchemaProvider, TableProvider,
 };
-use datafusion::common::Result as PlanResult;
+use datafusion::common::{Result as PlanResult, TableReference};
+use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use datafusion::prelude::SessionContext;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{FrontendTable, OpenOptions};
@@ -123,16 +125,33 @@ impl ConnectionSchema {
             .table(&self.schema, table)
             .await
     }
+}
 
-    /// Tables of connections are made by offloads and dropped by nobody here.
-    fn untouched(&self, table: &str, done: &str) -> Error {
-        let connection = &self.catalog.connection;
-        let schema = &self.schema;
-        Error::unsupported(format!(
-            "Table \"{connection}.{schema}.{table}\" can't be {done} by this statement"
-        ))
-        .hint("INSERT INTO CONNECTION.SCHEMA.TABLE SELECT … makes a target and fills it; drop tables with their system's own tools")
+/// Refuses a statement that would make, change or drop a table of a connection. The engine would say
+/// that there is no such table, or that this is not implemented.
+pub(super) fn refuse_changes(engine: &SessionContext, plan: &LogicalPlan) -> Result<()> {
+    use DdlStatement as Ddl;
+    let (name, done) = match plan {
+        LogicalPlan::Ddl(Ddl::CreateMemoryTable(table)) => (&table.name, "made"),
+        LogicalPlan::Ddl(Ddl::CreateExternalTable(table)) => (&table.name, "made"),
+        LogicalPlan::Ddl(Ddl::CreateView(view)) => (&view.name, "made"),
+        LogicalPlan::Ddl(Ddl::DropTable(table)) => (&table.name, "dropped"),
+        LogicalPlan::Ddl(Ddl::DropView(view)) => (&view.name, "dropped"),
+        LogicalPlan::Dml(change) => (&change.table_name, "changed"),
+        _ => return Ok(()),
+    };
+    let state = engine.state();
+    let own = &state.config().options().catalog.default_catalog;
+    match name.catalog() {
+        Some(catalog) if catalog != own => Err(untouched(name, done)),
+        _ => Ok(()),
     }
+}
+
+/// Tables of connections are made and filled by offloads, and dropped by nobody here.
+fn untouched(table: &TableReference, done: &str) -> Error {
+    Error::unsupported(format!("Table \"{table}\" can't be {done} by this statement"))
+        .hint("INSERT INTO CONNECTION.SCHEMA.TABLE SELECT … makes a target and fills it; drop tables with their system's own tools")
 }
 
 #[async_trait]
@@ -147,17 +166,5 @@ impl SchemaProvider for ConnectionSchema {
 
     fn table_exist(&self, _: &str) -> bool {
         true
-    }
-
-    fn register_table(
-        &self,
-        name: String,
-        _: Arc<dyn TableProvider>,
-    ) -> PlanResult<Option<Arc<dyn TableProvider>>> {
-        Err(self.untouched(&name, "made").into())
-    }
-
-    fn deregister_table(&self, name: &str) -> PlanResult<Option<Arc<dyn TableProvider>>> {
-        Err(self.untouched(name, "dropped").into())
     }
 }

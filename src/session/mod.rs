@@ -125,6 +125,7 @@ impl Session {
     pub async fn sql(&self, statement: &str) -> Result<DataFrame> {
         let engine = &self.inner.engine;
         let plan = plan_statement(engine, statement).await?;
+        catalog::refuse_changes(engine, &plan)?;
         Ok(engine.execute_logical_plan(plan).await?)
     }
 

@@ -176,8 +176,12 @@ impl Root {
             return Self::local(&url, reach(Ok(Reach::Open))?);
         }
         let keys = keys(&url, &own).ok_or_else(|| {
-            wrong("does not say how the server may read its staging".to_owned())
-                .hint("name a stage, or a storage_integration; or the keys in staging_… options")
+            wrong("does not say how the server may read its staging".to_owned()).hint(
+                match url.scheme() {
+                    "gs" => "name a stage, or a storage_integration",
+                    _ => "name a stage, or a storage_integration; or the keys in staging_… options",
+                },
+            )
         });
         let reach = reach(keys)?;
         let seen = server_url(&url, &own).ok_or_else(|| {
