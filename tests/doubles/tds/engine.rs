@@ -56,6 +56,8 @@ impl Default for State {
 struct Engine {
     server: Arc<Server>,
     database: Arc<Database>,
+    /// The login's name, where that is not the catalog's.
+    login: Option<String>,
     connection: Connection,
     names: Names,
     process: u64,
@@ -74,6 +76,7 @@ impl Handle {
     pub fn start(
         server: Arc<Server>,
         database: Arc<Database>,
+        login: Option<String>,
         process: u64,
         manner: Manner,
     ) -> Self {
@@ -84,6 +87,7 @@ impl Handle {
         let mut engine = Engine {
             server,
             database,
+            login,
             connection,
             names,
             process,
@@ -113,6 +117,18 @@ impl Handle {
 }
 
 impl Engine {
+    /// The catalog as this login sees it.
+    fn catalog(&self) -> Arc<Catalog> {
+        let catalog = self.database.catalog();
+        match &self.login {
+            Some(login) => Arc::new(Catalog {
+                login: login.clone(),
+                ..(*catalog).clone()
+            }),
+            None => catalog,
+        }
+    }
+
     fn run(&mut self, job: Job) {
         let mut answer = Answer::new(&job);
         if job.reset {
@@ -274,7 +290,7 @@ impl Engine {
         let Some(condition) = &block.condition else {
             return Err(Refusal::unknown("IF without a condition").into());
         };
-        let catalog = self.database.catalog();
+        let catalog = self.catalog();
         let translation = translate::condition(condition, self.surroundings(&catalog, parameters))?;
         let holds: bool = self
             .connection
@@ -374,7 +390,7 @@ impl Engine {
         parameters: &[Parameter],
         has_more: bool,
     ) -> Outcome<()> {
-        let catalog = self.database.catalog();
+        let catalog = self.catalog();
         let translation = translate::query(query, self.surroundings(&catalog, parameters))?;
         translation.columns.iter().try_for_each(wire::check)?;
         self.check_unaltered(&catalog, &translation.reads)?;

@@ -136,6 +136,10 @@ pub struct Login {
     pub read_only: bool,
     /// Whether it logs in as the user of the operating system.
     pub integrated: bool,
+    /// The ticket of that user.
+    pub ticket: Vec<u8>,
+    /// Whose ticket it is, if that was accepted.
+    pub principal: Option<String>,
 }
 
 const EXTENSION_USED: u8 = 0x10;
@@ -173,6 +177,11 @@ impl Login {
         placed(&mut reader, body)?;
         placed(&mut reader, body)?;
         let database = utf16(placed(&mut reader, body)?)?;
+        // The client's hardware.
+        reader.take(6)?;
+        let ticket = (usize::from(reader.u16()?), usize::from(reader.u16()?));
+        let ticket = body.get(ticket.0..ticket.0 + ticket.1);
+        let ticket = ticket.ok_or("a ticket outside of the login")?;
         let token = match third & EXTENSION_USED {
             0 => None,
             _ => token(body, extension.0.into())?,
@@ -187,6 +196,8 @@ impl Login {
             token,
             read_only: kind & READ_ONLY != 0,
             integrated: second & INTEGRATED != 0,
+            ticket: ticket.to_vec(),
+            principal: None,
         })
     }
 }

@@ -13,6 +13,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `packet` `link` `login` `bytes` | packets, TLS inside of them, pre-login and login |
+//! | `ticket` | logins by a ticket of Kerberos, judged by a real acceptor; those of one round only |
 //! | `session` `engine` `answer` `server` | a client's requests, the thread that answers them, what all share |
 //! | `token` `wire` `rpc` | what an answer consists of, values in rows, procedure calls |
 //! | `statement` `translate` | a batch cut into statements, T-SQL as SQL of the engine, with its types |
@@ -44,6 +45,7 @@ mod statement;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod ticket;
 mod token;
 mod tpch;
 mod translate;
@@ -65,6 +67,7 @@ pub use catalog::{PartitionFunction, Table};
 pub use faults::{Counters, Fault, Mishap};
 pub use login::Encryption;
 pub use storage::Value;
+pub use ticket::Tickets;
 
 use catalog::Catalog;
 use link::Certificates;
@@ -81,6 +84,8 @@ pub struct Options {
     pub password: String,
     /// An access token that logs in instead of user and password.
     pub token: Option<String>,
+    /// How tickets of Kerberos are judged; without it none is taken.
+    pub tickets: Option<Tickets>,
     pub database: String,
     pub instance: String,
     /// Anything but `None` needs `openssl`.
@@ -107,6 +112,7 @@ impl Default for Options {
             user: "goe".to_owned(),
             password: "Pa$$w0rd-ü".to_owned(),
             token: None,
+            tickets: None,
             database: "shop".to_owned(),
             instance: "MSSQLSERVER".to_owned(),
             encryption: Encryption::None,
@@ -142,7 +148,12 @@ impl Tds {
             may_unmask: options.may_unmask,
             ..Catalog::default()
         };
-        let server = Server::new(catalog, options.password.clone(), options.token.clone());
+        let server = Server::new(
+            catalog,
+            options.password.clone(),
+            options.token.clone(),
+            options.tickets.clone(),
+        );
         let server = Arc::new(server.expect("the embedded engine"));
         let certificates = match options.encryption {
             Encryption::None => None,

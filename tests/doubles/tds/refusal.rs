@@ -20,7 +20,7 @@ impl Refusal {
     pub fn new(number: i32, message: impl Into<String>) -> Self {
         let class = match number {
             1205 | 1222 => 13,
-            18456 | 4060 => 14,
+            18452 | 18456 | 4060 => 14,
             102 => 15,
             _ => 16,
         };

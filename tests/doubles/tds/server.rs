@@ -11,6 +11,7 @@ use super::faults::{Counters, Faults};
 use super::functions::{self, Names};
 use super::locks::Locks;
 use super::storage::{Value, store};
+use super::ticket::Tickets;
 use super::translate::quoted;
 use super::views;
 
@@ -53,6 +54,8 @@ pub struct Server {
     pub password: String,
     /// An access token that is taken instead.
     pub token: Option<String>,
+    /// How tickets are judged, where they are taken.
+    pub tickets: Option<Tickets>,
     pub locks: Locks,
     pub faults: Faults,
     pub counters: Counters,
@@ -67,6 +70,7 @@ impl Server {
         catalog: Catalog,
         password: String,
         token: Option<String>,
+        tickets: Option<Tickets>,
     ) -> rusqlite::Result<Self> {
         let folder = tempfile::TempDir::new().expect("a temporary folder");
         let user = catalog.login.clone();
@@ -79,6 +83,7 @@ impl Server {
             user,
             password,
             token,
+            tickets,
             locks: Locks::default(),
             faults: Faults::default(),
             counters: Counters::default(),

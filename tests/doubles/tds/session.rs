@@ -63,6 +63,7 @@ async fn converse(mut link: Link, welcome: &Welcome, process: u64) -> io::Result
     let engine = Handle::start(
         Arc::clone(&welcome.server),
         database,
+        login.principal,
         process,
         welcome.manner,
     );
@@ -107,13 +108,38 @@ async fn greet(link: &mut Link, welcome: &Welcome) -> io::Result<Option<(Login, 
     if settled == Settled::LoginOnly {
         link.lay_bare();
     }
-    let login = Login::read(&message.body).map_err(io::Error::other)?;
+    let mut login = Login::read(&message.body).map_err(io::Error::other)?;
+    if login.integrated {
+        take_ticket(link, &mut login, &welcome.server).await?;
+    }
     welcome.server.counters.greet(&login);
     let size = match login.packet_size as usize {
         0 => FIRST_SIZE,
         asked => asked.clamp(512, welcome.largest_packet),
     };
     Ok(Some((login, size)))
+}
+
+/// Lets the acceptor judge a ticket. As from a server, its reply is a message of its own, before the
+/// answer to the login.
+async fn take_ticket(link: &mut Link, login: &mut Login, server: &Server) -> io::Result<()> {
+    let Some(tickets) = server.tickets.clone() else {
+        return Ok(());
+    };
+    let ticket = login.ticket.clone();
+    let judged = tokio::task::spawn_blocking(move || tickets.accept(&ticket)).await?;
+    match judged {
+        Ok(accepted) => {
+            login.principal = Some(accepted.principal);
+            let mut tokens = Tokens::default();
+            tokens.sspi(&accepted.reply);
+            link.answer(FIRST_SIZE, &tokens.0).await
+        }
+        Err(told) => {
+            server.counters.refuse(format!("a ticket: {told}"));
+            Ok(())
+        }
+    }
 }
 
 fn expect(message: &Message, kind: Kind) -> io::Result<()> {
@@ -135,19 +161,25 @@ fn admit(login: &Login, server: &Server) -> Result<Arc<Database>> {
             ..Refusal::new(18456, told)
         }
     };
+    let user = login.principal.as_ref().unwrap_or(&login.user);
     let known = match &login.token {
         Some(token) => server.token.as_ref() == Some(token),
-        None => {
-            !login.integrated
-                && login.user.eq_ignore_ascii_case(&server.user)
-                && login.password == server.password
+        None if login.integrated => {
+            let tickets = server.tickets.as_ref();
+            let principal = login.principal.as_ref().ok_or_else(|| {
+                let told = "Login failed. The login is from an untrusted domain and cannot be used \
+                            with Integrated authentication.";
+                Refusal::new(18452, told)
+            })?;
+            tickets.is_some_and(|tickets| tickets.admitted.contains(principal))
         }
+        None => login.user.eq_ignore_ascii_case(&server.user) && login.password == server.password,
     };
     if !known {
-        return Err(failed(&login.user));
+        return Err(failed(user));
     }
     match server.faults.login_error() {
-        Some(18456) => return Err(failed(&login.user)),
+        Some(18456) => return Err(failed(user)),
         Some(number) => return Err(Refusal::new(number, "An error that the test wanted.")),
         None => {}
     }

@@ -12,6 +12,7 @@ const INFO: u8 = 0xAB;
 const LOGIN_ACK: u8 = 0xAD;
 const FEATURE_ACK: u8 = 0xAE;
 const ENVIRONMENT: u8 = 0xE3;
+const SSPI: u8 = 0xED;
 const COLUMNS: u8 = 0x81;
 const RETURN_STATUS: u8 = 0x79;
 
@@ -131,6 +132,11 @@ impl Tokens {
     pub fn federated_ack(&mut self) {
         let federated = 0x02;
         self.0.extend([FEATURE_ACK, federated, 0, 0, 0, 0, 0xFF]);
+    }
+
+    /// What the acceptor of a ticket replies.
+    pub fn sspi(&mut self, reply: &[u8]) {
+        self.sized(SSPI, reply);
     }
 
     pub fn columns(&mut self, columns: &[Column]) {
