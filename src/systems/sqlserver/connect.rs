@@ -94,6 +94,8 @@ pub(super) struct Settings {
     pub(super) place: String,
     /// Whether every byte is encrypted.
     pub(super) encrypted: bool,
+    /// Whether a ticket of Kerberos logs in.
+    pub(super) by_ticket: bool,
     /// How long opening a session may take.
     pub(super) connect_timeout: Duration,
     /// How long the server may be silent.
@@ -127,7 +129,7 @@ impl Settings {
         let mut config = Config::new();
         let place = address(&mut config, values)?;
         let encrypted = encryption(&mut config, values)?;
-        login(&mut config, values)?;
+        let by_ticket = login(&mut config, values)?;
         let snapshot = values.get("snapshot").cloned();
         if let Some(database) = snapshot.as_ref().or_else(|| values.get("database")) {
             config.database(database);
@@ -152,6 +154,7 @@ impl Settings {
             config,
             place,
             encrypted,
+            by_ticket,
             connect_timeout,
             silence: Silence::parse(values.get("idle_timeout"))?,
             lock_timeout: Duration::from_secs(lock_timeout.into()),

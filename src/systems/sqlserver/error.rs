@@ -14,7 +14,14 @@ pub(super) fn not_connected(settings: &Settings, error: Driver) -> Error {
         Error::new(ErrorKind::Connect, message)
     };
     match error {
-        Driver::Server(refusal) => refused(&format!("Connection \"{name}\" was refused"), &refusal),
+        Driver::Server(refusal) => {
+            let error = refused(&format!("Connection \"{name}\" was refused"), &refusal);
+            match refusal.code() {
+                18456 if settings.by_ticket => error.hint(NO_LOGIN),
+                18452 if settings.by_ticket => error.hint(NO_TRUST),
+                _ => error,
+            }
+        }
         Driver::Tls(text) => not_trusted(settings, &text),
         Driver::Io { message, .. } if message.contains("certificate") => {
             not_trusted(settings, &message)
@@ -37,6 +44,13 @@ pub(super) fn not_connected(settings: &Settings, error: Driver) -> Error {
         other => reach(&other.to_string()).hint(UNREACHED),
     }
 }
+
+/// The server knows who we are, and has no login for that.
+const NO_LOGIN: &str = "klist shows whose ticket it was; the server wants a login for that (CREATE LOGIN … FROM WINDOWS)";
+
+/// The server can't read the ticket, or does not trust who made it.
+const NO_TRUST: &str = "the ticket is for another account than the server runs as, or of a domain that it \
+                        does not trust: look at who has MSSQLSvc/host:port (setspn -Q), and kinit again";
 
 const UNREACHED: &str = "check host and port, and that the server listens there (TCP/IP enabled)";
 
@@ -62,8 +76,12 @@ pub(super) fn too_slow(settings: &Settings) -> Error {
         settings.place,
         settings.connect_timeout.as_secs()
     );
+    let hint = match settings.by_ticket {
+        true => "check host, port, firewall and that the KDC answers, or raise connect_timeout",
+        false => "check host, port and firewall, or raise connect_timeout",
+    };
     Error::new(ErrorKind::Connect, message)
-        .hint("check host, port and firewall, or raise connect_timeout")
+        .hint(hint)
         .temporary()
 }
 

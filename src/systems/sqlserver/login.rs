@@ -4,12 +4,13 @@ use tiberius::{AuthMethod, Config};
 
 use super::connect::{Values, one_of};
 
-/// Takes what a connection says of it; errors end a sentence about the connection.
-pub(super) fn login(config: &mut Config, values: &Values) -> Result<(), String> {
+/// Takes what a connection says of it, and tells whether that is a ticket; errors end a sentence about
+/// the connection.
+pub(super) fn login(config: &mut Config, values: &Values) -> Result<bool, String> {
     let words = ["false", "no", "true", "yes", "sspi"];
     if one_of(values, "integrated_security", &words)? >= 2 {
         config.authentication(integrated(values)?);
-        return Ok(());
+        return Ok(true);
     }
     match (values.get("access_token"), values.get("user")) {
         (Some(token), None) => config.authentication(AuthMethod::aad_token(token)),
@@ -26,7 +27,7 @@ pub(super) fn login(config: &mut Config, values: &Values) -> Result<(), String> 
             );
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// The login of the user of this computer.

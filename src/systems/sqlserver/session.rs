@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
+use tiberius::error::Error as Driver;
 use tiberius::{Client, Config, Row, SqlBrowser};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
@@ -108,9 +111,9 @@ async fn results(client: &mut Client<Wire>, sql: &str) -> tiberius::Result<Vec<V
 async fn connect(settings: &Settings) -> Result<Client<Wire>> {
     let mut config = settings.config.clone();
     for _ in 0..ROUTES {
-        match attempt(&config).await {
+        match attempt(&config, settings.by_ticket).await {
             Ok(client) => return Ok(client),
-            Err(tiberius::error::Error::Routing { host, port }) => {
+            Err(Driver::Routing { host, port }) => {
                 config.hostname_in_certificate(&host);
                 config.host(&host);
                 config.port(port);
@@ -121,7 +124,18 @@ async fn connect(settings: &Settings) -> Result<Client<Wire>> {
     Err(too_slow(settings).hint("servers send us on to one another"))
 }
 
-async fn attempt(config: &Config) -> tiberius::Result<Client<Wire>> {
+/// Kerberos' library blocks while it waits for its KDC, for half a minute if that is silent. So it does
+/// that where nobody else has to wait, and we may leave it there.
+async fn attempt(config: &Config, by_ticket: bool) -> tiberius::Result<Client<Wire>> {
+    if !by_ticket {
+        return log_in(config).await;
+    }
+    let (config, here) = (config.clone(), Handle::current());
+    let logged_in = spawn_blocking(move || here.block_on(log_in(&config))).await;
+    logged_in.unwrap_or_else(|error| Err(Driver::Protocol(error.to_string().into())))
+}
+
+async fn log_in(config: &Config) -> tiberius::Result<Client<Wire>> {
     let stream = TcpStream::connect_named(config).await?;
     keep_alive(&stream)?;
     Client::connect(config.clone(), stream.compat_write()).await
