@@ -1,9 +1,11 @@
 //! SQL Server as a source, before a double that speaks its protocol (`tests/doubles/tds`): what that
-//! proves and what it does not stands there. `GOE_TEST_SQLSERVER` names a real server for the types.
+//! proves and what it does not stands there. `GOE_TEST_SQLSERVER` names a real server for the types,
+//! `GOE_TEST_KERBEROS` the folder of a real KDC for the tickets.
 
 mod columns;
 mod failures;
 mod hashes;
+mod kerberos;
 mod logins;
 mod offloads;
 mod reading;
