@@ -36,13 +36,27 @@ pub(super) fn not_connected(settings: &Settings, error: Driver) -> Error {
         }
         #[cfg(all(unix, feature = "sqlserver-kerberos"))]
         Driver::Gssapi(text) => {
-            let message = format!("Connection \"{name}\" has no ticket for {place}: {text}");
-            Error::new(ErrorKind::Authenticate, message)
-                .hint("kinit, and klist for what there is; the server's name as its ticket has it")
+            let cause = cause(&text);
+            let message = format!("Connection \"{name}\" has no ticket for {place}: {cause}");
+            Error::new(ErrorKind::Authenticate, message).hint(NO_TICKET)
         }
         Driver::Io { message, .. } => reach(&message).hint(UNREACHED).temporary(),
         other => reach(&other.to_string()).hint(UNREACHED),
     }
+}
+
+#[cfg(all(unix, feature = "sqlserver-kerberos"))]
+const NO_TICKET: &str = "kinit gets a ticket, klist shows what there is; the server's is one for \
+                         MSSQLSvc/host:port, with the host as the connection has it";
+
+/// What Kerberos says, without the words by which the layer above it says nothing.
+#[cfg(all(unix, feature = "sqlserver-kerberos"))]
+fn cause(text: &str) -> &str {
+    let nothing = "Unspecified GSS failure.  Minor code may provide more information (";
+    let inner = text.strip_prefix(nothing);
+    inner
+        .and_then(|text| text.strip_suffix(')'))
+        .unwrap_or(text)
 }
 
 /// The server knows who we are, and has no login for that.
