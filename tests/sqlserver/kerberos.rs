@@ -175,10 +175,6 @@ fn principal(files: &TempDir, name: &str) -> String {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "sqlserver-kerberos"),
-    ignore = "wants sqlserver-kerberos"
-)]
 fn a_ticket_carries_a_whole_offload() {
     let Some(domain) = Domain::new(Encryption::None) else {
         return;
@@ -206,10 +202,6 @@ fn a_ticket_carries_a_whole_offload() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "sqlserver-kerberos"),
-    ignore = "wants sqlserver-kerberos"
-)]
 fn a_ticket_goes_through_tls() {
     for encryption in [Encryption::Required, Encryption::LoginOnly] {
         let Some(domain) = Domain::new(encryption) else {
@@ -230,10 +222,6 @@ fn a_ticket_goes_through_tls() {
 
 /// What runs at night has nobody who types a password.
 #[test]
-#[cfg_attr(
-    not(feature = "sqlserver-kerberos"),
-    ignore = "wants sqlserver-kerberos"
-)]
 fn a_keytab_gets_its_tickets_by_itself() {
     let Some(domain) = Domain::new(Encryption::None) else {
         return;
@@ -247,10 +235,6 @@ fn a_keytab_gets_its_tickets_by_itself() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "sqlserver-kerberos"),
-    ignore = "wants sqlserver-kerberos"
-)]
 fn without_a_ticket_it_says_what_to_do() {
     let Some(domain) = Domain::new(Encryption::None) else {
         return;
@@ -274,10 +258,6 @@ fn without_a_ticket_it_says_what_to_do() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "sqlserver-kerberos"),
-    ignore = "wants sqlserver-kerberos"
-)]
 fn a_ticket_that_does_not_fit_says_what_to_do() {
     let Some(domain) = Domain::new(Encryption::None) else {
         return;
@@ -321,10 +301,6 @@ fn a_ticket_that_does_not_fit_says_what_to_do() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "sqlserver-kerberos"),
-    ignore = "wants sqlserver-kerberos"
-)]
 fn a_silent_kdc_is_not_waited_for() {
     let Some(domain) = Domain::new(Encryption::None) else {
         return;

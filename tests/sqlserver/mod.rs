@@ -5,6 +5,7 @@
 mod columns;
 mod failures;
 mod hashes;
+#[cfg(feature = "sqlserver-kerberos")]
 mod kerberos;
 mod logins;
 mod offloads;

@@ -67,6 +67,7 @@ pub use catalog::{PartitionFunction, Table};
 pub use faults::{Counters, Fault, Mishap};
 pub use login::Encryption;
 pub use storage::Value;
+#[cfg_attr(not(feature = "sqlserver-kerberos"), allow(unused_imports))]
 pub use ticket::Tickets;
 
 use catalog::Catalog;

@@ -3,6 +3,8 @@
 //! One round is all that a ticket needs. A client that wants another one is refused, as its message is
 //! of a kind that the double does not know.
 
+#![cfg_attr(not(feature = "sqlserver-kerberos"), allow(dead_code))]
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
