@@ -101,7 +101,7 @@ impl RowHasher {
             hash_column(column, &mut self.rows)?;
         }
         for row in &mut self.rows {
-            *row ^= *row >> 29;
+            *row = last_mix(*row);
         }
         Ok(&self.rows)
     }
@@ -117,10 +117,106 @@ impl RowHasher {
             sums.sum = sums.sum.wrapping_add(hash_column(column, &mut self.rows)?);
         }
         for row in &self.rows {
-            into.row_sum = into.row_sum.wrapping_add(row ^ (row >> 29));
+            into.row_sum = into.row_sum.wrapping_add(last_mix(*row));
         }
         Ok(())
     }
+}
+
+/// Sums the rows of a file's row group, of which one column comes after the other: what
+/// [`RowHasher`] makes of them, for a reader that has the hashes of values and no values.
+pub(crate) struct ColumnsHasher {
+    rows: Vec<u64>,
+    columns: Vec<ColumnHash>,
+}
+
+impl ColumnsHasher {
+    /// Of so many rows.
+    pub(crate) fn new(rows: usize) -> Self {
+        Self {
+            rows: vec![0; rows],
+            columns: Vec::new(),
+        }
+    }
+
+    /// Begins the next column, whose values are then told in the order of rows.
+    pub(crate) fn begin(&mut self) -> ColumnHasher<'_> {
+        let position = self.columns.len();
+        self.columns.push(ColumnHash::default());
+        ColumnHasher {
+            sums: &mut self.columns[position],
+            rows: &mut self.rows,
+        }
+    }
+
+    /// Adds the rows, all of whose columns were told.
+    pub(crate) fn add_to(self, sums: &mut TableHashes) {
+        let row_sum = self.rows.iter().copied().map(last_mix);
+        sums.add(&TableHashes {
+            rows: self.rows.len() as u64,
+            row_sum: row_sum.fold(0, u64::wrapping_add),
+            columns: self.columns,
+        });
+    }
+}
+
+/// One column of a [`ColumnsHasher`].
+pub(crate) struct ColumnHasher<'a> {
+    sums: &'a mut ColumnHash,
+    /// Rows that have no value yet.
+    rows: &'a mut [u64],
+}
+
+impl ColumnHasher<'_> {
+    /// How many rows have no value yet.
+    pub(crate) fn missing(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Tells the hashes of the next rows' values, at most as many as are missing.
+    pub(crate) fn values(&mut self, hashes: impl ExactSizeIterator<Item = u64>) {
+        let (rows, rest) = std::mem::take(&mut self.rows).split_at_mut(hashes.len());
+        let mut sum = self.sums.sum;
+        for (row, hash) in rows.iter_mut().zip(hashes) {
+            sum = sum.wrapping_add(hash);
+            *row = mix(*row, hash);
+        }
+        self.sums.sum = sum;
+        self.rows = rest;
+    }
+
+    /// Tells that the next row has no value.
+    pub(crate) fn null(&mut self) {
+        self.values(std::iter::once(NULL_HASH));
+        self.sums.nulls += 1;
+    }
+
+    /// Tells that all missing rows have the one value of an array, or none.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Internal`] for a type that no canonical type maps to.
+    pub(crate) fn fill(&mut self, value: &ArrayRef) -> Result<()> {
+        let missing = self.missing();
+        // One column alone: its sum is the hash of its value.
+        let hash = hash_column(value, &mut [0])?;
+        self.values((0..missing).map(|_| hash));
+        if value.null_count() > 0 {
+            self.sums.nulls += missing as u64;
+        }
+        Ok(())
+    }
+}
+
+/// The hash of a row's columns so far, and of the next one.
+#[inline]
+fn mix(row: u64, value: u64) -> u64 {
+    (row.rotate_left(23) ^ value).wrapping_mul(ROW_PRIME)
+}
+
+/// The hash of a row after its last column.
+#[inline]
+fn last_mix(row: u64) -> u64 {
+    row ^ (row >> 29)
 }
 
 /// Hashes one column's values into the rows' hashes and gives the column's sum.
@@ -197,7 +293,7 @@ fn fold(array: &ArrayRef, rows: &mut [u64], hash: impl Fn(usize) -> u64) -> u64 
     let mut sum = 0u64;
     let mut step = |row: &mut u64, value: u64| {
         sum = sum.wrapping_add(value);
-        *row = (row.rotate_left(23) ^ value).wrapping_mul(ROW_PRIME);
+        *row = mix(*row, value);
     };
     match array.nulls().filter(|nulls| nulls.null_count() > 0) {
         None => rows
@@ -212,12 +308,12 @@ fn fold(array: &ArrayRef, rows: &mut [u64], hash: impl Fn(usize) -> u64) -> u64 
 }
 
 #[inline]
-fn hash_bytes(bytes: &[u8]) -> u64 {
+pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(bytes, 1)
 }
 
 #[inline]
-fn hash_i64(value: i64) -> u64 {
+pub(crate) fn hash_i64(value: i64) -> u64 {
     hash_word(value as u64, 0)
 }
 
@@ -238,7 +334,7 @@ fn hash_word(word: u64, seed: u64) -> u64 {
 
 /// An exact number by value: fraction zeros at the end are dropped.
 #[inline]
-fn hash_decimal(value: i128, scale: i8) -> u64 {
+pub(crate) fn hash_decimal(value: i128, scale: i8) -> u64 {
     match i64::try_from(value) {
         Ok(mut small) => {
             let mut scale = scale;
@@ -256,7 +352,7 @@ fn hash_decimal(value: i128, scale: i8) -> u64 {
     }
 }
 
-fn hash_wide_decimal(mut value: i256, mut scale: i8) -> u64 {
+pub(crate) fn hash_wide_decimal(mut value: i256, mut scale: i8) -> u64 {
     let ten = i256::from_i128(10);
     while scale > 0 && value.checked_rem(ten) == Some(i256::ZERO) {
         value = value.checked_div(ten).unwrap_or(value);
@@ -274,7 +370,7 @@ fn hash_wide_decimal(mut value: i256, mut scale: i8) -> u64 {
 }
 
 #[inline]
-fn hash_f64(value: f64) -> u64 {
+pub(crate) fn hash_f64(value: f64) -> u64 {
     let canonical = if value.is_nan() {
         f64::NAN
     } else if value == 0.0 {
@@ -292,7 +388,7 @@ fn hash_micros(micros: i64) -> u64 {
 
 /// Nanoseconds hash as microseconds where nothing is lost.
 #[inline]
-fn hash_nanos(nanos: i64) -> u64 {
+pub(crate) fn hash_nanos(nanos: i64) -> u64 {
     if nanos % 1000 == 0 {
         hash_i64(nanos / 1000)
     } else {

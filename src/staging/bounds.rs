@@ -43,19 +43,29 @@ enum Sum {
 impl Sum {
     /// Takes a column's values in; NULLs are nothing.
     fn add(self, array: &ArrayRef) -> Self {
+        const SHORT: u8 = 19;
         macro_rules! total {
-            ($type:ty, $scale:expr) => {{
-                let values = array.as_primitive::<$type>().iter().flatten();
-                let total = values.map(i128::from).try_fold(0i128, i128::checked_add);
+            ($type:ty, $digits:expr, $scale:expr) => {{
+                let array = array.as_primitive::<$type>();
+                let total = match array.null_count() {
+                    // As many numbers of so few digits as memory holds do not overflow.
+                    0 if $digits <= SHORT => {
+                        Some(array.values().iter().copied().map(i128::from).sum())
+                    }
+                    _ => {
+                        let mut values = array.iter().flatten().map(i128::from);
+                        values.try_fold(0i128, i128::checked_add)
+                    }
+                };
                 (total, $scale)
             }};
         }
         let (total, scale) = match array.data_type() {
-            DataType::Int8 => total!(Int8Type, 0),
-            DataType::Int16 => total!(Int16Type, 0),
-            DataType::Int32 => total!(Int32Type, 0),
-            DataType::Int64 => total!(Int64Type, 0),
-            DataType::Decimal128(_, scale) => total!(Decimal128Type, *scale),
+            DataType::Int8 => total!(Int8Type, 3, 0),
+            DataType::Int16 => total!(Int16Type, 5, 0),
+            DataType::Int32 => total!(Int32Type, 10, 0),
+            DataType::Int64 => total!(Int64Type, 19, 0),
+            DataType::Decimal128(digits, scale) => total!(Decimal128Type, *digits, *scale),
             _ => return Self::Beyond,
         };
         let before = match self {

@@ -12,6 +12,7 @@ mod file;
 mod manifest;
 mod node;
 mod partition;
+mod sums;
 mod together;
 mod writer;
 
@@ -27,6 +28,7 @@ pub use manifest::{ColumnBounds, Manifest, StagedFile, partition_path};
 pub use node::{StageNode, StagePlanner, collect_manifest};
 pub(crate) use partition::split_batch;
 pub use partition::{can_partition, partition_text};
+pub(crate) use sums::{Chunk, ColumnSums, sum_alike};
 
 /// Where staged files go.
 #[derive(Debug, Clone)]

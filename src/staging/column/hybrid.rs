@@ -68,6 +68,76 @@ fn packed(values: &[u32], width: u8, into: &mut Vec<u8>) {
     into.resize(whole, 0);
 }
 
+/// Reads `count` values, told in runs: a value, and how often it comes. None for bytes that hold
+/// fewer, and when the one who is told gives none.
+pub(in crate::staging) fn decode(
+    mut bytes: &[u8],
+    width: u8,
+    mut count: usize,
+    mut each: impl FnMut(u32, usize) -> Option<()>,
+) -> Option<()> {
+    if width > 32 {
+        return None;
+    }
+    while count > 0 {
+        let head = take_varint(&mut bytes)?;
+        let length = head >> 1;
+        if head & 1 == 0 {
+            let mut value = [0; 4];
+            let size = usize::from(width.div_ceil(8));
+            value[..size].copy_from_slice(bytes.split_off(..size)?);
+            let times = length.min(count);
+            each(u32::from_le_bytes(value), times)?;
+            count -= times;
+        } else {
+            let packed = bytes.split_off(..length.checked_mul(usize::from(width))?)?;
+            let values = length.checked_mul(GROUP)?.min(count);
+            unpacked(packed, width, values, |value| each(value, 1))?;
+            count -= values;
+        }
+    }
+    Some(())
+}
+
+/// Reads so many values of whole groups.
+fn unpacked(
+    packed: &[u8],
+    width: u8,
+    mut count: usize,
+    mut each: impl FnMut(u32) -> Option<()>,
+) -> Option<()> {
+    let (width, mask) = (usize::from(width), (1_u64 << width) - 1);
+    // Any value of a group lies in eight bytes from its first one.
+    let mut group = [0; 32 + 8];
+    for begin in 0..packed
+        .len()
+        .checked_div(width)
+        .unwrap_or(count.div_ceil(GROUP))
+    {
+        let bytes = &packed[begin * width..][..width];
+        group[..width].copy_from_slice(bytes);
+        for value in 0..count.min(GROUP) {
+            let bit = value * width;
+            let word = group[bit / 8..][..8].try_into().ok()?;
+            each((u64::from_le_bytes(word) >> (bit % 8) & mask) as u32)?;
+        }
+        count = count.saturating_sub(GROUP);
+    }
+    Some(())
+}
+
+fn take_varint(bytes: &mut &[u8]) -> Option<usize> {
+    let mut value = 0;
+    for shift in (0..usize::BITS).step_by(7) {
+        let byte = *bytes.split_off_first()?;
+        value |= usize::from(byte & 0x7F) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
 fn varint(mut value: usize, into: &mut Vec<u8>) {
     while value >= 0x80 {
         into.push(value as u8 | 0x80);
@@ -81,40 +151,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// Reads `count` values back, as the format describes them.
-    fn decode(bytes: &[u8], width: u8, count: usize) -> Vec<u32> {
-        let (mut at, mut values) = (0, Vec::new());
-        while values.len() < count {
-            let (mut head, mut shift) = (0_usize, 0);
-            loop {
-                head |= usize::from(bytes[at] & 0x7F) << shift;
-                shift += 7;
-                at += 1;
-                if bytes[at - 1] < 0x80 {
-                    break;
-                }
-            }
-            if head & 1 == 0 {
-                let size = usize::from(width).div_ceil(8);
-                let mut value = [0; 4];
-                value[..size].copy_from_slice(&bytes[at..at + size]);
-                at += size;
-                values.extend(std::iter::repeat_n(u32::from_le_bytes(value), head >> 1));
-            } else {
-                let bit = |i: usize| bytes[at + i / 8] >> (i % 8) & 1;
-                let width = usize::from(width);
-                for value in 0..(head >> 1) * 8 {
-                    let bits = (0..width).map(|i| u32::from(bit(value * width + i)) << i);
-                    values.push(bits.sum());
-                }
-                at += (head >> 1) * width;
-            }
-        }
-        assert_eq!(at, bytes.len());
-        values.truncate(count);
-        values
-    }
 
     #[test]
     fn widths_are_the_least_that_do() {
@@ -145,7 +181,28 @@ mod tests {
                 .collect();
             let mut bytes = Vec::new();
             encode(&values, width, &mut bytes);
-            prop_assert_eq!(decode(&bytes, width, values.len()), values);
+            let mut back = Vec::new();
+            let told = decode(&bytes, width, values.len(), |value, times| {
+                back.extend(std::iter::repeat_n(value, times));
+                Some(())
+            });
+            prop_assert_eq!(told, Some(()));
+            prop_assert_eq!(back, values);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(
+            bytes in prop::collection::vec(any::<u8>(), 0..80),
+            width in 0_u8..40,
+            count in 0_usize..5000,
+        ) {
+            let mut told = 0;
+            let read = decode(&bytes, width, count, |_, times| {
+                told += times;
+                Some(())
+            });
+            let fits = if read.is_some() { told == count } else { told <= count };
+            prop_assert!(fits, "{told} of {count}");
         }
     }
 }

@@ -97,9 +97,13 @@ impl Integers {
             low: value,
             high: value,
         };
-        self.page = values.clone().map(one).fold(self.page, Range::with);
+        let range = values.clone().map(one).fold(Range::NONE, Range::with);
+        self.page = self.page.with(range);
         match &mut self.dictionary {
             Some(dictionary) if self.looks_up => {
+                if let Some(Range { low, high }) = range.known() {
+                    dictionary.expect(low, high);
+                }
                 self.indices
                     .extend(values.map(|value| dictionary.number_of(value)));
             }

@@ -6,7 +6,7 @@
 //! share one compressor. Pages are of the first version, with bounds in the page index.
 
 mod dictionary;
-mod hybrid;
+pub(super) mod hybrid;
 mod integers;
 mod texts;
 

@@ -15,6 +15,7 @@ mod replace;
 mod scan;
 mod snapshot;
 mod statistics;
+mod sums;
 mod types;
 mod value;
 
@@ -138,7 +139,7 @@ impl Backend for DeltaBackend {
             Scope::Manifest(manifest) => manifest.files.iter().map(Into::into).collect(),
             Scope::Published => published(&place).await?.files().await?,
         };
-        read::hash_files(&place, files, &target.schema(), readers).await
+        sums::hash_files(&place, files, &target.schema(), readers).await
     }
 
     async fn aggregates(

@@ -1,4 +1,5 @@
-//! Reading files back: the same reader proves them, rewrites them and finds what a window touches.
+//! Reading files back: the same reader rewrites them, finds what a window touches, and proves what
+//! [`super::sums`] leaves to it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,14 +19,11 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
-use tokio::task::JoinSet;
 
 use super::connect::TablePlace;
 use super::snapshot::DataFile;
 use super::value;
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::{PartitionHashes, RowHasher, TableHashes};
-use crate::staging::partition_path;
 
 /// About how many bytes of a file a batch holds; at least one row.
 const BATCH_BYTES: usize = 16 << 20;
@@ -36,10 +34,20 @@ const BATCH_ROWS: usize = 8192;
 pub(super) type Batches = BoxStream<'static, Result<RecordBatch>>;
 
 /// A file in the store, for the Parquet reader.
-struct StoredFile {
+pub(super) struct StoredFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
     bytes: u64,
+}
+
+impl StoredFile {
+    pub(super) fn new(place: &TablePlace, file: &DataFile) -> Result<Self> {
+        Ok(Self {
+            store: Arc::clone(&place.store),
+            path: place.path(&file.path)?,
+            bytes: file.bytes,
+        })
+    }
 }
 
 impl AsyncFileReader for StoredFile {
@@ -78,12 +86,8 @@ fn external(error: object_store::Error) -> ParquetError {
 
 /// The rows that a file's own footer counts.
 pub(super) async fn rows_in(place: &TablePlace, file: &DataFile) -> Result<u64> {
-    let context = format!("File {} of table \"{}\"", file.path, place.name);
-    let mut reader = StoredFile {
-        store: Arc::clone(&place.store),
-        path: place.path(&file.path)?,
-        bytes: file.bytes,
-    };
+    let context = context(place, file);
+    let mut reader = StoredFile::new(place, file)?;
     let footer = reader.get_metadata(None).await;
     let footer = footer.map_err(|error| file_error(&context, error))?;
     Ok(u64::try_from(footer.file_metadata().num_rows()).unwrap_or_default())
@@ -96,17 +100,12 @@ pub(super) async fn open(
     file: &DataFile,
     schema: &SchemaRef,
 ) -> Result<Batches> {
-    let context = format!("File {} of table \"{}\"", file.path, place.name);
+    let context = context(place, file);
     let failed = {
         let context = context.clone();
         move |error: ParquetError| file_error(&context, error)
     };
-    let path = place.path(&file.path)?;
-    let reader = StoredFile {
-        store: Arc::clone(&place.store),
-        path,
-        bytes: file.bytes,
-    };
+    let reader = StoredFile::new(place, file)?;
     // The table's schema says what the columns are. What a file says of Arrow's types is not needed,
     // and its reader panics where that part of a file is damaged.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -129,7 +128,12 @@ pub(super) async fn open(
         .boxed())
 }
 
-fn file_error(context: &str, error: ParquetError) -> Error {
+/// What an error says that it is about.
+pub(super) fn context(place: &TablePlace, file: &DataFile) -> String {
+    format!("File {} of table \"{}\"", file.path, place.name)
+}
+
+pub(super) fn file_error(context: &str, error: ParquetError) -> Error {
     let cause = Error::from(error);
     // A file that the log names and that is gone is damage, and no name that somebody got wrong.
     let kind = match cause.kind() {
@@ -144,7 +148,7 @@ fn file_error(context: &str, error: ParquetError) -> Error {
 }
 
 /// Where a column's values come from.
-enum Origin {
+pub(super) enum Origin {
     /// The file's column of this name.
     File(String),
     /// One value in all rows.
@@ -152,7 +156,7 @@ enum Origin {
 }
 
 /// The origin of each column, and the file's columns to read.
-fn layout(
+pub(super) fn layout(
     context: &str,
     file: &DataFile,
     schema: &Schema,
@@ -272,7 +276,7 @@ fn convert(context: &str, field: &Field, array: &ArrayRef) -> Result<ArrayRef> {
 }
 
 /// Whether a cast changes the form alone.
-fn keeps_values(from: &DataType, to: &DataType) -> bool {
+pub(super) fn keeps_values(from: &DataType, to: &DataType) -> bool {
     use DataType as T;
     let text = |t: &T| matches!(t, T::Utf8 | T::LargeUtf8 | T::Utf8View);
     let bytes = |t: &T| {
@@ -293,77 +297,6 @@ fn keeps_values(from: &DataType, to: &DataType) -> bool {
         (from, to) if from.is_signed_integer() && to.is_signed_integer() => true,
         (from, to) => text(from) && text(to) || bytes(from) && bytes(to),
     }
-}
-
-/// The sums of files per partition, `readers` of them read at once.
-pub(super) async fn hash_files(
-    place: &TablePlace,
-    files: Vec<DataFile>,
-    schema: &SchemaRef,
-    readers: usize,
-) -> Result<PartitionHashes> {
-    let mut sums = PartitionHashes::new();
-    let mut tasks: JoinSet<Result<(String, TableHashes)>> = JoinSet::new();
-    for file in files {
-        if tasks.len() >= readers.max(1) {
-            take(tasks.join_next().await, &mut sums)?;
-        }
-        tasks.spawn(hash_file(place.clone(), file, Arc::clone(schema)));
-    }
-    while !tasks.is_empty() {
-        take(tasks.join_next().await, &mut sums)?;
-    }
-    Ok(sums)
-}
-
-fn take(
-    done: Option<std::result::Result<Result<(String, TableHashes)>, tokio::task::JoinError>>,
-    sums: &mut PartitionHashes,
-) -> Result<()> {
-    if let Some(done) = done {
-        let (partition, hashes) = done.map_err(|error| lost(&error))??;
-        sums.entry(partition).or_default().add(&hashes);
-    }
-    Ok(())
-}
-
-/// A reader that died: decoders of damaged bytes may panic.
-fn lost(error: &tokio::task::JoinError) -> Error {
-    if error.is_panic() {
-        return Error::new(
-            ErrorKind::Load,
-            "A file of the table is damaged: its reader gave up",
-        )
-        .hint("restore the table's files, or offload its rows again");
-    }
-    Error::internal(format!("A reader of files ended: {error}"))
-}
-
-async fn hash_file(
-    place: TablePlace,
-    file: DataFile,
-    schema: SchemaRef,
-) -> Result<(String, TableHashes)> {
-    let mut hasher = RowHasher::default();
-    let mut hashes = TableHashes::default();
-    hashes.add_batch(&mut hasher, &RecordBatch::new_empty(Arc::clone(&schema)))?;
-    let mut batches = open(&place, &file, &schema).await?;
-    while let Some(batch) = batches.try_next().await? {
-        hashes.add_batch(&mut hasher, &batch)?;
-    }
-    Ok((partition_path(&normal_partition(&file, &schema)?), hashes))
-}
-
-/// The file's partition values in the form that staging writes, whoever wrote the file.
-fn normal_partition(file: &DataFile, schema: &Schema) -> Result<Vec<(String, Option<String>)>> {
-    let normal = |(name, text): &(String, Option<String>)| -> Result<_> {
-        let text = match schema.field_with_name(name) {
-            Ok(field) => value::normal(text.as_deref(), field.data_type())?,
-            Err(_) => text.clone(),
-        };
-        Ok((name.clone(), text))
-    };
-    file.partition.iter().map(normal).collect()
 }
 
 /// One row of a file's partition values.

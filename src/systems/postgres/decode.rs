@@ -221,18 +221,12 @@ where
         }
         for (position, cell) in cells.iter().enumerate() {
             let value = match cell.of(bytes) {
-                Some(value) => {
-                    let value = (self.read)(value).map_err(|fault| (position, fault))?;
-                    self.nulls.append_non_null();
-                    value
-                }
-                None => {
-                    self.nulls.append_null();
-                    T::Native::default()
-                }
+                Some(value) => (self.read)(value).map_err(|fault| (position, fault))?,
+                None => T::Native::default(),
             };
             self.values.push(value);
         }
+        add_validity(&mut self.nulls, cells);
         Ok(())
     }
 
@@ -240,6 +234,15 @@ where
         let values = mem::take(&mut self.values);
         let array = PrimitiveArray::<T>::new(values.into(), self.nulls.finish());
         Ok(Arc::new(array.with_data_type(self.data_type.clone())))
+    }
+}
+
+/// Appends which cells are NULL: mostly none is.
+fn add_validity(nulls: &mut NullBufferBuilder, cells: &[Cell]) {
+    if cells.iter().all(|cell| cell.length >= 0) {
+        nulls.append_n_non_nulls(cells.len());
+    } else {
+        cells.iter().for_each(|cell| nulls.append(cell.length >= 0));
     }
 }
 
@@ -381,8 +384,8 @@ impl<T: ByteArrayType> Decoder for Texts<T> {
                 return Err((position, Fault::Protocol("too long a text")));
             };
             self.offsets.push(end);
-            self.nulls.append(cell.length >= 0);
         }
+        add_validity(&mut self.nulls, cells);
         Ok(())
     }
 
