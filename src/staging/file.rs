@@ -1,8 +1,9 @@
-//! A Parquet file on its way to a store: a row group in memory, the earlier ones sent.
+//! A Parquet file on its way to a store: a row group in memory, what is before it sent.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::mem;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -23,13 +24,45 @@ use crate::error::{Error, Result};
 /// proof too.
 const ROW_GROUP_ROWS: usize = 1 << 18;
 
+/// What is encoded and not sent yet. The library's writer has it too, which lends it to nobody while a
+/// row group is open.
+#[derive(Clone, Default)]
+struct Outbox(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Outbox {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Outbox {
+    /// Sends what waits, a part at a time: all at once the sink would send all parts at once, each
+    /// from a thread of its own where the store is a disk.
+    async fn send(&self, sink: &mut BufWriter, part_bytes: usize) -> Result<()> {
+        let waiting = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut encoded = Bytes::from(waiting);
+        while !encoded.is_empty() {
+            sink.put(encoded.split_to(part_bytes.min(encoded.len())))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
 /// A file that is being written.
 pub(super) struct FileWriter {
     schema: SchemaRef,
     properties: WriterProperties,
     sink: BufWriter,
     part_bytes: usize,
-    file: SerializedFileWriter<Vec<u8>>,
+    file: SerializedFileWriter<Outbox>,
+    outbox: Outbox,
     library: ArrowRowGroupWriterFactory,
     /// The row group at hand: its columns, none before its first row, and how many rows it has.
     columns: Arc<[Mutex<Column>]>,
@@ -46,8 +79,9 @@ impl FileWriter {
         properties: WriterProperties,
     ) -> Result<Self> {
         // The library's writer is made for what it knows of the schema, and writes no row.
-        let writer =
-            ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties.clone()))?;
+        let outbox = Outbox::default();
+        let known = Arc::clone(&schema);
+        let writer = ArrowWriter::try_new(outbox.clone(), known, Some(properties.clone()))?;
         let (file, library) = writer.into_serialized_writer()?;
         Ok(Self {
             schema,
@@ -55,6 +89,7 @@ impl FileWriter {
             sink,
             part_bytes: part_bytes.max(1),
             file,
+            outbox,
             library,
             columns: Arc::default(),
             rows: 0,
@@ -109,7 +144,7 @@ impl FileWriter {
         Ok(columns.collect())
     }
 
-    /// Ends the row group at hand, if it has rows, and sends it.
+    /// Ends the row group at hand, if it has rows, and sends it, each column when it is whole.
     pub(super) async fn end_group(&mut self, compressors: &mut Compressors) -> Result<()> {
         if self.rows == 0 {
             return Ok(());
@@ -131,6 +166,8 @@ impl FileWriter {
                 }
                 Column::Library(writer) => writer.close()?.append_to_row_group(&mut group)?,
             }
+            // All columns at once would be held twice.
+            self.outbox.send(&mut self.sink, self.part_bytes).await?;
         }
         group.close()?;
         self.rows = 0;
@@ -138,16 +175,9 @@ impl FileWriter {
         self.send().await
     }
 
-    /// Sends what is encoded, a part at a time: all at once the sink would send all parts at once,
-    /// each from a thread of its own where the store is a disk.
     async fn send(&mut self) -> Result<()> {
         self.file.flush()?;
-        let mut encoded = Bytes::from(mem::take(self.file.inner_mut()));
-        while !encoded.is_empty() {
-            let part = encoded.split_to(self.part_bytes.min(encoded.len()));
-            self.sink.put(part).await?;
-        }
-        Ok(())
+        self.outbox.send(&mut self.sink, self.part_bytes).await
     }
 
     /// Ends the file: it is in the store then.
