@@ -1,4 +1,4 @@
-"""How goe alone grows: with rows, with workers, and with columns."""
+"""How goe alone grows: with rows, with workers, with columns, and with the width of values."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ SCALES = [0.1, 1.0, 10.0]
 WORKERS = [1, 2, 4, 8]
 COLUMNS = [4, 16, 64, 250, 1000]
 CELLS = 4_000_000
+WIDTHS = [10, 100, 1_000, 10_000, 100_000]
+TEXT_BYTES = 100_000_000
 BYTES_PER_SCALE = 4 * 10**9
 TIMEOUT_SECONDS = 7200
 
@@ -52,6 +54,9 @@ def measure(server: Server, goe: Path, work: Path, largest: float, folder: Path)
     for columns in COLUMNS:
         fill_columns(server, name, columns)
         points.append(point(server, goe, work, name, f"columns_{columns}", 2, f"{columns} columns"))
+    for width in WIDTHS:
+        fill_texts(server, name, width)
+        points.append(point(server, goe, work, name, f"texts_{width}", 2, f"texts of {width} B"))
     write(points, folder)
 
 
@@ -63,6 +68,18 @@ def fill_columns(server: Server, name: str, columns: int) -> None:
         name,
         f"CREATE TABLE IF NOT EXISTS {table_name} AS"
         f" SELECT {fields} FROM generate_series(1, {CELLS // columns}) AS n",
+    )
+    server.ask(name, f"VACUUM ANALYZE {table_name}")
+
+
+def fill_texts(server: Server, name: str, width: int) -> None:
+    """A table of texts that differ: as many bytes whatever their width."""
+    table_name = f"public.texts_{width}"
+    digits = f"left(repeat(md5(n::text), {width // 32 + 1}), {width})"
+    server.ask(
+        name,
+        f"CREATE TABLE IF NOT EXISTS {table_name} AS"
+        f" SELECT n, {digits} AS t FROM generate_series(1, {TEXT_BYTES // width}) AS n",
     )
     server.ask(name, f"VACUUM ANALYZE {table_name}")
 
@@ -80,7 +97,7 @@ def point(
     if used.exit_code != 0:
         raise Failure(f"goe failed on {what}: {log.read_text(errors='replace').strip()}")
     cost = f"{used.wall_seconds:.2f} s, {used.peak_rss_bytes / 1e6:.0f} MB"
-    print(f"{what:12} {workers} workers: {cost}", flush=True)
+    print(f"{what:18} {workers} workers: {cost}", flush=True)
     return Point(what, workers, used.wall_seconds, used.cpu_seconds, used.peak_rss_bytes, load)
 
 
