@@ -23,6 +23,11 @@ impl<K: Copy + Default> Table<K> {
         }
     }
 
+    /// Bytes of memory.
+    fn memory(&self) -> usize {
+        self.slots.capacity() * size_of::<(K, u32)>()
+    }
+
     /// The number of the entry that `is` it, or else that of a new one, which is `next`.
     #[inline]
     fn find(
@@ -160,6 +165,11 @@ impl Numbers {
     pub(super) fn values(&self) -> &[i64] {
         &self.values
     }
+
+    /// Bytes of memory.
+    pub(super) fn memory(&self) -> usize {
+        self.near.capacity() * 4 + self.table.memory() + self.values.capacity() * 8
+    }
 }
 
 /// How far a value lies above another one, around the end of all numbers if it is less.
@@ -220,13 +230,19 @@ impl Texts {
         entry(&self.bytes, &self.ends, number)
     }
 
+    /// Bytes of memory.
+    pub(super) fn memory(&self) -> usize {
+        let tables = self.short.memory() + self.long.memory();
+        tables + self.bytes.capacity() + self.ends.capacity() * 8
+    }
+
     /// Bytes of all texts.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.len()
     }
 }
 
-/// A text of up to 15 bytes as a number of its own: its bytes, and its length behind them.
+/// A text of up to 15 bytes as a number of its own: its bytes, and its length as the highest one.
 #[inline]
 fn short(text: &[u8]) -> Option<u128> {
     let length = text.len();
@@ -332,7 +348,7 @@ mod tests {
                 bytes[15] = text.len() as u8;
                 bytes
             });
-            // Two and three bytes lie another way, in which each has its place too.
+            // One to three bytes lie another way, in which each has its place too.
             if text.len() > 3 {
                 prop_assert_eq!(number, expected);
             } else {

@@ -82,6 +82,10 @@ pub(in crate::staging) fn decode(
     while count > 0 {
         let head = take_varint(&mut bytes)?;
         let length = head >> 1;
+        if head == 0 {
+            // A run of nothing is how some writers fill up.
+            return None;
+        }
         if head & 1 == 0 {
             let mut value = [0; 4];
             let size = usize::from(width.div_ceil(8));

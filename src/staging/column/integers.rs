@@ -170,8 +170,8 @@ impl Values for Integers {
     }
 
     fn memory(&self) -> usize {
-        let entries = self.dictionary.as_ref().map_or(0, |one| one.values().len());
-        entries * 48 + self.indices.capacity() * 4
+        let entries = self.dictionary.as_ref().map_or(0, Numbers::memory);
+        entries + self.indices.capacity() * 4
     }
 
     fn end_page(&mut self, into: &mut Vec<u8>) -> (Encoding, Option<PageBounds>) {

@@ -156,8 +156,8 @@ impl Values for Texts {
 
     fn memory(&self) -> usize {
         let dictionary = self.dictionary.as_ref();
-        let entries = dictionary.map_or(0, |one| one.bytes() + one.len() * 48);
-        entries + self.indices.capacity() * 4
+        let entries = dictionary.map_or(0, dictionary::Texts::memory);
+        entries + self.used.capacity() * 4 + self.indices.capacity() * 4
     }
 
     fn end_page(&mut self, into: &mut Vec<u8>) -> (Encoding, Option<PageBounds>) {

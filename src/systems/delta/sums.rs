@@ -109,6 +109,9 @@ async fn sum_pages(
     sums.columns.resize_with(columns.len(), Default::default);
     for group in footer.row_groups() {
         let rows = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
+        if rows == 0 {
+            continue;
+        }
         if rows > MOST_ROWS {
             return Ok(None);
         }
@@ -139,7 +142,10 @@ async fn sum_pages(
         }
         hasher.add_to(&mut sums);
     }
-    Ok(Some(sums))
+    // A NULL where none may be is for the other reader to refuse.
+    let mut known = schema.fields().iter().zip(&sums.columns);
+    let sound = known.all(|(field, sums)| field.is_nullable() || sums.nulls == 0);
+    Ok(sound.then_some(sums))
 }
 
 /// How a column's sums are found.
@@ -170,7 +176,8 @@ fn columns(
         let mut leaves = described.columns().iter();
         let leaf = leaves.position(|leaf| leaf.path().parts() == path);
         // A conversion that changes values, or might, is refused or made by the other reader.
-        let alike = from == to || keeps_values(from, to) && sum_alike(from, to);
+        let narrower = from.primitive_width() > to.primitive_width();
+        let alike = from == to || keeps_values(from, to) && sum_alike(from, to) && !narrower;
         Ok(leaf
             .filter(|_| alike)
             .map(|leaf| Column::Chunk(leaf, from.clone())))

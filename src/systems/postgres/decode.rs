@@ -58,7 +58,7 @@ pub(super) type Refused = (usize, Fault);
 
 /// Takes the values of one column, those of many rows at once.
 pub(super) trait Decoder: Send {
-    /// Appends values. The position in an error counts these.
+    /// Appends values. The position in an error counts these; after it the decoder is done with.
     fn append(&mut self, bytes: &[u8], cells: &[Cell]) -> Result<(), Refused>;
 
     /// The values so far; begins anew. The position in an error counts all of them.

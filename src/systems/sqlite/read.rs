@@ -30,7 +30,7 @@ use crate::frontend::{
 use crate::schema::{CanonicalType, Column, shorten};
 
 /// How many batches may wait for who reads them.
-const WAITING: usize = 2;
+const WAITING: usize = 1;
 
 /// How many steps SQLite takes between two looks at whether anyone listens: well under a
 /// millisecond.
