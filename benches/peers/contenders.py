@@ -66,12 +66,40 @@ class Contender:
 
 
 def goe(place: Place, source: str, *options: str) -> list[str]:
-    """An offload into a new Delta table, with a configuration that keeps a person's own out."""
+    """An offload into a new Delta table."""
+    configure(place)
+    return [str(place.goe), "offload", source, "--to", f"{lake(place)}.lineitem", *options, "-x"]
+
+
+def goe_tables(*options: str) -> Callable[[Place], list[str]]:
+    """An offload of every table, each into a Delta table of its own."""
+
+    def command(place: Place) -> list[str]:
+        configure(place)
+        return [str(place.goe), "offload", "pg.public.*", "--to", lake(place), *options, "-x"]
+
+    return command
+
+
+def goe_first_row() -> Callable[[Place], list[str]]:
+    """The preview of one row."""
+
+    def command(place: Place) -> list[str]:
+        configure(place)
+        return [str(place.goe), "preview", "pg.public.lineitem", "--limit", "1"]
+
+    return command
+
+
+def lake(place: Place) -> str:
+    return f"delta://{place.output}/lake#main"
+
+
+def configure(place: Place) -> None:
+    """Writes a configuration that keeps a person's own out."""
     configuration = place.output.parent / "goe.toml"
     configuration.touch(mode=0o600)
     configuration.write_text(goe_connections(place))
-    target = f"delta://{place.output}/lake#main.lineitem"
-    return [str(place.goe), "offload", source, "--to", target, *options, "-x"]
 
 
 def goe_connections(place: Place) -> str:

@@ -84,7 +84,7 @@ def read_arguments() -> argparse.Namespace:
     add(
         "--growth",
         action="store_true",
-        help="goe alone over scales up to --scale, workers, columns",
+        help="goe alone: scales up to --scale, workers, memory, columns, widths, many tables, start",
     )
     arguments = parser.parse_args()
     arguments.work = arguments.work.resolve()
@@ -324,7 +324,10 @@ def main() -> None:
             server = open_server(arguments.postgres, arguments.work / "postgres")
             try:
                 if arguments.growth:
-                    growth.measure(server, goe, arguments.work, arguments.scale, HERE / "results")
+                    described = describe_goe(arguments, goe)
+                    growth.measure(
+                        server, goe, described, arguments.work, arguments.scale, HERE / "results"
+                    )
                 else:
                     compare(arguments, server, goe)
             finally:
