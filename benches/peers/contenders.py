@@ -198,8 +198,12 @@ def spark(place: Place) -> list[str]:
 
 
 def sling(place: Place) -> list[str]:
+    """The program itself: the package `sling` would download it anew."""
+    program = next(place.work.glob("python/lib/*/site-packages/sling_*/bin/sling-*"), None)
+    if program is None:
+        raise FileNotFoundError("sling is not installed")
     source = ["--src-conn", f"{place.url}?sslmode=disable", "--src-stream", "public.lineitem"]
-    return [place.program("sling"), "run", *source, "--tgt-object", f"file://{place.file}"]
+    return [str(program), "run", *source, "--tgt-object", f"file://{place.file}"]
 
 
 def odbc2parquet(place: Place) -> list[str]:
@@ -304,4 +308,4 @@ def environment(folder: Path) -> dict[str, str]:
         "SPARK_LOCAL_DIRS": str(folder),
         "JDK_JAVA_OPTIONS": f"-Djava.io.tmpdir={folder}",
     }
-    return kept | temporary | {"DO_NOT_TRACK": "1", "SLING_DISABLE_TELEMETRY": "true"}
+    return kept | temporary | {"DO_NOT_TRACK": "1", "SLING_DISABLE_TELEMETRY": "true", "SLING_DUCKDB_COMPUTE": "false"}
