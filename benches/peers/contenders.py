@@ -308,4 +308,6 @@ def environment(folder: Path) -> dict[str, str]:
         "SPARK_LOCAL_DIRS": str(folder),
         "JDK_JAVA_OPTIONS": f"-Djava.io.tmpdir={folder}",
     }
-    return kept | temporary | {"DO_NOT_TRACK": "1", "SLING_DISABLE_TELEMETRY": "true", "SLING_DUCKDB_COMPUTE": "false"}
+    # Without the last, Sling downloads DuckDB's program and lets it write.
+    sling = {"SLING_DISABLE_TELEMETRY": "true", "SLING_DUCKDB_COMPUTE": "false"}
+    return kept | temporary | {"DO_NOT_TRACK": "1"} | sling
