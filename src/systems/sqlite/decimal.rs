@@ -13,6 +13,8 @@ pub(super) struct Exact {
     scale: u8,
     /// Units of an integer's one; none where no number has so many digits.
     one: Option<i128>,
+    /// The same where it is short; zero where it is not.
+    short_one: i64,
     /// All units are below this.
     limit: u128,
     /// The same for doubles, and for those that are exact whatever the way they are taken.
@@ -26,6 +28,7 @@ impl Exact {
             precision,
             scale,
             one: 10_i128.checked_pow(scale.into()),
+            short_one: 10_i64.checked_pow(scale.into()).unwrap_or_default(),
             limit: 10_u128.pow(precision.min(38).into()),
             real_one: 10_f64.powi(i32::from(scale.min(22))),
             real_limit: if scale <= 15 {
@@ -43,7 +46,10 @@ impl Exact {
     pub(super) fn units(&self, value: ValueRef<'_>) -> Option<i128> {
         match value {
             ValueRef::Integer(value) => {
-                let units = i128::from(value).checked_mul(self.one?)?;
+                let units = match value.checked_mul(self.short_one) {
+                    Some(units) if self.short_one > 0 => i128::from(units),
+                    _ => i128::from(value).checked_mul(self.one?)?,
+                };
                 (units.unsigned_abs() < self.limit).then_some(units)
             }
             ValueRef::Real(value) => self

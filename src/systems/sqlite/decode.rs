@@ -5,8 +5,8 @@ use std::mem;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanBuilder, GenericStringArray, LargeBinaryBuilder,
-    NullBufferBuilder, OffsetSizeTrait, PrimitiveBuilder,
+    ArrayRef, ArrowPrimitiveType, BooleanBuilder, GenericStringArray, LargeBinaryBuilder,
+    NullBufferBuilder, OffsetSizeTrait, PrimitiveArray,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{
@@ -17,6 +17,7 @@ use arrow::datatypes::{
 use rusqlite::types::ValueRef;
 
 use super::decimal::{Exact, wide_scaled};
+use super::pages::{Place, Rows};
 use super::temporal;
 use super::types::{Form, Reading};
 use crate::error::Result;
@@ -32,6 +33,28 @@ pub(super) trait ColumnReader {
 
     /// Takes a NULL.
     fn push_null(&mut self);
+
+    /// Takes a value, or NULL where one may be; `None` if it breaks the column's type.
+    #[inline]
+    fn push_any(&mut self, value: ValueRef<'_>, nullable: bool) -> Option<()> {
+        match value {
+            ValueRef::Null if nullable => self.push_null(),
+            ValueRef::Null => return None,
+            value => self.push(value)?,
+        }
+        Some(())
+    }
+
+    /// Takes the values of rows.
+    ///
+    /// # Errors
+    /// The first row whose value breaks the column's type. What was taken of the others is of no use.
+    fn push_all(&mut self, rows: &Rows<'_>, place: Place, nullable: bool) -> Result<(), usize> {
+        (0..rows.len()).try_for_each(|row| {
+            let taken = self.push_any(rows.value(row, place), nullable);
+            taken.ok_or(row)
+        })
+    }
 
     /// The values so far, in an array; begins anew.
     ///
@@ -90,8 +113,11 @@ pub(super) fn variable_bytes(value: ValueRef<'_>) -> usize {
     }
 }
 
+/// Values of one size. A builder of Arrow's would do more for each.
 struct Primitive<T: ArrowPrimitiveType, D> {
-    builder: PrimitiveBuilder<T>,
+    values: Vec<T::Native>,
+    nulls: NullBufferBuilder,
+    data_type: DataType,
     /// How many values a batch may have.
     rows: usize,
     decode: D,
@@ -102,9 +128,10 @@ where
     T: ArrowPrimitiveType,
     D: Fn(ValueRef<'_>) -> Option<T::Native> + 'static,
 {
-    let builder = PrimitiveBuilder::<T>::with_capacity(rows).with_data_type(canonical.to_arrow());
-    Box::new(Primitive {
-        builder,
+    Box::new(Primitive::<T, D> {
+        values: Vec::with_capacity(rows),
+        nulls: NullBufferBuilder::new(0),
+        data_type: canonical.to_arrow(),
         rows,
         decode,
     })
@@ -115,20 +142,22 @@ where
     T: ArrowPrimitiveType,
     D: Fn(ValueRef<'_>) -> Option<T::Native>,
 {
+    #[inline]
     fn push(&mut self, value: ValueRef<'_>) -> Option<()> {
-        self.builder.append_value((self.decode)(value)?);
+        self.values.push((self.decode)(value)?);
+        self.nulls.append_non_null();
         Some(())
     }
 
     fn push_null(&mut self) {
-        self.builder.append_null();
+        self.values.push(T::Native::default());
+        self.nulls.append_null();
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
-        let array = self.builder.finish();
-        let data_type = array.data_type().clone();
-        self.builder = PrimitiveBuilder::with_capacity(self.rows).with_data_type(data_type);
-        Ok(Arc::new(array))
+        let values = mem::replace(&mut self.values, Vec::with_capacity(self.rows));
+        let array = PrimitiveArray::<T>::try_new(values.into(), self.nulls.finish())?;
+        Ok(Arc::new(array.with_data_type(self.data_type.clone())))
     }
 }
 
@@ -271,6 +300,15 @@ fn text<O: OffsetSizeTrait>(by_value: bool) -> Box<dyn ColumnReader> {
 }
 
 impl<O: OffsetSizeTrait> Text<O> {
+    /// Appends a text that is UTF-8, or will be looked at.
+    #[inline]
+    fn append(&mut self, text: &[u8]) -> Option<()> {
+        self.bytes.extend_from_slice(text);
+        self.nulls.append_non_null();
+        self.end()
+    }
+
+    #[inline]
     fn end(&mut self) -> Option<()> {
         self.ends.push(O::from_usize(self.bytes.len())?);
         Some(())
@@ -285,7 +323,7 @@ impl<O: OffsetSizeTrait> ColumnReader for Text<O> {
                 if !text.is_ascii() {
                     std::str::from_utf8(text).ok()?;
                 }
-                self.bytes.extend_from_slice(text);
+                return self.append(text);
             }
             ValueRef::Integer(value) if self.by_value => write!(self.bytes, "{value}").ok()?,
             // The shortest digits that read back as the same double.
@@ -299,6 +337,27 @@ impl<O: OffsetSizeTrait> ColumnReader for Text<O> {
     fn push_null(&mut self) {
         self.nulls.append_null();
         self.ends.extend(self.ends.last().copied());
+    }
+
+    fn push_all(&mut self, rows: &Rows<'_>, place: Place, nullable: bool) -> Result<(), usize> {
+        let (first, mut begin) = (self.ends.len(), self.bytes.len());
+        for row in 0..rows.len() {
+            let taken = match rows.value(row, place) {
+                ValueRef::Text(text) => self.append(text),
+                value => self.push_any(value, nullable),
+            };
+            taken.ok_or(row)?;
+        }
+        // Looked at together: most texts are short and plain.
+        if self.bytes[begin..].is_ascii() {
+            return Ok(());
+        }
+        for (row, end) in self.ends[first..].iter().enumerate() {
+            let text = &self.bytes[begin..end.as_usize()];
+            std::str::from_utf8(text).map_err(|_| row)?;
+            begin = end.as_usize();
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::catalog::Access;
 use super::decode::{ColumnReader, FIXED_BYTES, column_reader, sum_reader, variable_bytes};
-use super::pages::{Pages, Place, Record, Walked};
+use super::pages::{Pages, Place, Rows, Walked};
 use super::snapshot::{Inner, Loan};
 use super::splits::RowidRange;
 use super::temporal::has_zone;
@@ -81,14 +81,15 @@ impl Values for Row<'_> {
 
 /// A row of a page.
 struct Placed<'a> {
-    record: &'a Record<'a>,
+    rows: &'a Rows<'a>,
+    row: usize,
     places: &'a [Place],
 }
 
 impl Values for Placed<'_> {
     #[inline]
     fn value(&self, i: usize) -> rusqlite::Result<ValueRef<'_>> {
-        Ok(self.record.value(self.places[i]))
+        Ok(self.rows.value(self.row, self.places[i]))
     }
 }
 
@@ -176,8 +177,16 @@ impl Reader {
             return Ok(Walked::Until(i64::MIN));
         };
         let places = &direct.places;
-        pages.scan(direct.range, places, |record| {
-            Ok(send(batch.push(&Placed { record, places })?, sender))
+        pages.scan(direct.range, places, |rows| {
+            if batch.take_all(rows, places)? {
+                return Ok(true);
+            }
+            for row in 0..rows.len() {
+                if !send(batch.push(&Placed { rows, row, places })?, sender) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         })
     }
 
@@ -412,17 +421,38 @@ impl<'a> Batch<'a> {
             if bytes > self.reader.limits.bytes && self.rows > 0 {
                 return Ok(false);
             }
-            let to = &mut self.columns[i];
-            let taken = match value {
-                ValueRef::Null if column.nullable => {
-                    to.push_null();
-                    Some(())
-                }
-                ValueRef::Null => None,
-                value => to.push(value),
-            };
+            let taken = self.columns[i].push_any(value, column.nullable);
             taken.ok_or_else(|| self.reader.broken(row, column, value))?;
         }
+        self.bytes = bytes;
+        Ok(true)
+    }
+
+    /// Appends the values of rows, column by column; `false` where the batch has no room for them all,
+    /// and nothing was appended.
+    fn take_all(&mut self, rows: &Rows<'_>, places: &[Place]) -> Result<bool> {
+        let limits = &self.reader.limits;
+        let mut bytes = self.bytes + rows.len() * self.columns.len() * FIXED_BYTES;
+        for (place, _) in places.iter().zip(&self.variable).filter(|(_, is)| **is) {
+            bytes += rows.variable_bytes(*place);
+        }
+        if self.rows + rows.len() > limits.rows || bytes > limits.bytes {
+            return Ok(false);
+        }
+        let mut broken = None;
+        for (i, column) in self.reader.columns.iter().enumerate() {
+            if let Err(row) = self.columns[i].push_all(rows, places[i], column.nullable)
+                && broken.is_none_or(|(first, _)| row < first)
+            {
+                broken = Some((row, i));
+            }
+        }
+        if let Some((row, i)) = broken {
+            let value = rows.value(row, places[i]);
+            let row = Placed { rows, row, places };
+            return Err(self.reader.broken(&row, &self.reader.columns[i], value));
+        }
+        self.rows += rows.len();
         self.bytes = bytes;
         Ok(true)
     }

@@ -19,7 +19,7 @@ use super::error::from_sqlite;
 use super::splits::RowidRange;
 use crate::error::{Error, Result};
 use record::Fields;
-pub(super) use record::{Layout, Place, Record};
+pub(super) use record::{Layout, Place, Rows};
 use tree::{Cell, DEEPEST, Leaf, Node, Page};
 
 const PAGE: &str = include_str!("../../../../sql/catalog/sqlite/page.sql");
@@ -118,13 +118,13 @@ impl<'a> Pages<'a> {
         }))
     }
 
-    /// Takes the rows of a range in the order of their rowids for as long as `take` says `true`. It
-    /// may ask a row for the values at `places`.
+    /// Takes the rows of a range in the order of their rowids, those of a page together, for as long as
+    /// `take` says `true`. It may ask them for the values at `places`.
     pub(super) fn scan(
         &mut self,
         range: RowidRange,
         places: &[Place],
-        take: impl FnMut(&Record<'_>) -> Result<bool>,
+        take: impl FnMut(&Rows<'_>) -> Result<bool>,
     ) -> Result<Walked> {
         let Some(left) = range.first() else {
             return Ok(Walked::All);
@@ -264,41 +264,71 @@ struct Scan<'s, 'a, T> {
     take: T,
 }
 
-impl<T: FnMut(&Record<'_>) -> Result<bool>> Scan<'_, '_, T> {
+impl<T: FnMut(&Rows<'_>) -> Result<bool>> Scan<'_, '_, T> {
     fn leaf(&mut self, leaf: &Leaf<'_>) -> Result<(), Stop> {
+        let ended = self.find(leaf);
+        // The rows before the one that ended it are sound.
+        self.give(leaf.bytes)?;
+        ended
+    }
+
+    fn find(&mut self, leaf: &Leaf<'_>) -> Result<(), Stop> {
         for cell in leaf.cells() {
             let cell = cell.ok_or(Stop::Odd)?;
             if self.range.is_behind(cell.rowid) {
                 return Err(Stop::Passed);
             }
             if cell.rowid >= self.left {
-                self.row(&cell)?;
+                self.row(leaf, &cell)?;
                 self.left = cell.rowid.checked_add(1).ok_or(Stop::Passed)?;
             }
         }
         Ok(())
     }
 
-    fn row(&mut self, cell: &Cell<'_>) -> Result<(), Stop> {
+    /// Keeps a row, or gives it away by itself where it goes on in other pages.
+    fn row(&mut self, leaf: &Leaf<'_>, cell: &Cell<'_>) -> Result<(), Stop> {
         let mut bytes = cell.local;
         let header = Fields::header(bytes).ok_or(Stop::Odd)?;
+        if header <= bytes.len() {
+            let end = self.fields.find(bytes, cell.at).ok_or(Stop::Odd)?;
+            if end <= bytes.len() {
+                self.fields.keep(cell.rowid);
+                return Ok(());
+            }
+        }
+        self.give(leaf.bytes)?;
         if header > bytes.len() {
             bytes = self.chains.follow(cell, header)?;
         }
-        let end = self.fields.find(bytes).ok_or(Stop::Odd)?;
+        let end = self.fields.find(bytes, 0).ok_or(Stop::Odd)?;
         if end > bytes.len() {
             bytes = self.chains.follow(cell, end)?;
         }
-        let record = Record {
-            rowid: cell.rowid,
-            bytes,
-            fields: &self.fields,
-        };
-        match (self.take)(&record) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Stop::Unwanted),
-            Err(error) => Err(Stop::Failed(error)),
-        }
+        self.fields.keep(cell.rowid);
+        give(&mut self.fields, bytes, &mut self.take)
+    }
+
+    fn give(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        give(&mut self.fields, bytes, &mut self.take)
+    }
+}
+
+/// Gives away the rows that were kept, which lie in `bytes`.
+fn give(
+    fields: &mut Fields,
+    bytes: &[u8],
+    take: &mut impl FnMut(&Rows<'_>) -> Result<bool>,
+) -> Result<(), Stop> {
+    let taken = match fields.rows(bytes) {
+        Some(rows) => take(&rows),
+        None => Ok(true),
+    };
+    fields.clear();
+    match taken {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Stop::Unwanted),
+        Err(error) => Err(Stop::Failed(error)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! One row: a header that says what each value is, and the values.
+//! A row: a header that says what each value is, and the values.
 
 use rusqlite::types::ValueRef;
 
@@ -34,22 +34,30 @@ impl Layout {
     }
 }
 
-/// Where the fields of the record at hand are.
+/// Where the wanted fields of rows are.
 #[derive(Debug)]
 pub(super) struct Fields {
-    /// How many are looked for.
+    /// How many of each row are looked for.
     wanted: usize,
     /// Records of fewer fields lack a default.
     least: usize,
+    /// The rows that were kept.
+    rowids: Vec<i64>,
+    /// Their fields, row by row.
     found: Vec<Field>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Field {
     /// What the value is, as the record says.
-    kind: u64,
-    /// Where it begins, in the bytes of the record.
-    at: usize,
+    kind: u32,
+    /// Where it begins, in the bytes of the rows.
+    at: u32,
+}
+
+impl Field {
+    /// What a row has of a column that is younger.
+    const NULL: Self = Self { kind: 0, at: 0 };
 }
 
 impl Fields {
@@ -68,6 +76,7 @@ impl Fields {
         Self {
             wanted: numbers(false),
             least: numbers(true),
+            rowids: Vec::new(),
             found: Vec::new(),
         }
     }
@@ -78,65 +87,113 @@ impl Fields {
         usize::try_from(length).ok()
     }
 
-    /// Finds the fields of a record whose header is whole, and gives the end of the last one, which
-    /// may be beyond the bytes that are there. `None` for what is no sound record, or an old one that
-    /// needs a default.
+    /// Forgets all rows.
+    pub(super) fn clear(&mut self) {
+        self.rowids.clear();
+        self.found.clear();
+    }
+
+    /// Finds the fields of one more row, whose record begins at `start` and has a whole header. Gives
+    /// the end of the last one, counted from there, which may be beyond the bytes that are there.
+    /// `None` for what is no sound record, or an old one that needs a default.
     #[inline]
-    pub(super) fn find(&mut self, record: &[u8]) -> Option<usize> {
+    pub(super) fn find(&mut self, record: &[u8], start: usize) -> Option<usize> {
         let (length, _) = varint(record)?;
         let mut end = usize::try_from(length).ok()?;
         let header = record.get(..end)?;
         let (_, mut header) = varint(header)?;
-        self.found.clear();
-        while self.found.len() < self.wanted && !header.is_empty() {
+        let before = self.rowids.len() * self.wanted;
+        self.found.truncate(before);
+        self.found.resize(before + self.wanted, Field::NULL);
+        let mut found = 0;
+        for field in &mut self.found[before..] {
+            if header.is_empty() {
+                break;
+            }
             let (kind, rest) = varint(header)?;
-            self.found.push(Field { kind, at: end });
+            *field = Field {
+                kind: u32::try_from(kind).ok()?,
+                at: u32::try_from(start + end).ok()?,
+            };
             end = end.checked_add(length_of(kind)?)?;
             header = rest;
+            found += 1;
         }
-        (self.found.len() >= self.least).then_some(end)
+        (found >= self.least).then_some(end)
+    }
+
+    /// Keeps the row whose fields were found last.
+    #[inline]
+    pub(super) fn keep(&mut self, rowid: i64) {
+        self.rowids.push(rowid);
+    }
+
+    /// The rows that were kept; none for none. They lie in `bytes`.
+    pub(super) fn rows<'a>(&'a self, bytes: &'a [u8]) -> Option<Rows<'a>> {
+        (!self.rowids.is_empty()).then_some(Rows {
+            bytes,
+            rowids: &self.rowids,
+            fields: &self.found[..self.rowids.len() * self.wanted],
+            wanted: self.wanted,
+        })
     }
 }
 
 /// How many bytes a value has.
 #[inline]
 fn length_of(kind: u64) -> Option<usize> {
-    match kind {
-        0 | 8 | 9 => Some(0),
-        1..=4 => Some(kind as usize),
-        5 => Some(6),
-        6 | 7 => Some(8),
-        10 | 11 => None,
-        _ => usize::try_from((kind - 12) / 2).ok(),
+    /// Of numbers and NULL.
+    const LENGTHS: [usize; 10] = [0, 1, 2, 3, 4, 6, 8, 8, 0, 0];
+    match kind.checked_sub(12) {
+        Some(twice) => usize::try_from(twice / 2).ok(),
+        None => LENGTHS.get(kind as usize).copied(),
     }
 }
 
-/// A row, of which the wanted fields are there.
-pub(in super::super) struct Record<'a> {
-    pub(super) rowid: i64,
-    pub(super) bytes: &'a [u8],
-    pub(super) fields: &'a Fields,
+/// Rows of one page, of which the wanted fields are there.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Rows<'a> {
+    bytes: &'a [u8],
+    rowids: &'a [i64],
+    fields: &'a [Field],
+    wanted: usize,
 }
 
-impl Record<'_> {
-    /// A value, as a statement would give it.
-    #[inline]
-    pub(in super::super) fn value(&self, place: Place) -> ValueRef<'_> {
+impl<'a> Rows<'a> {
+    /// How many there are: at least one.
+    pub(in super::super) fn len(&self) -> usize {
+        self.rowids.len()
+    }
+
+    /// A value of a row, as a statement would give it.
+    // Inlined where its form is known: what is made of it otherwise goes through memory.
+    #[inline(always)]
+    pub(in super::super) fn value(&self, row: usize, place: Place) -> ValueRef<'a> {
         match place {
-            Place::Rowid => ValueRef::Integer(self.rowid),
-            Place::Field { number, real, .. } => match self.fields.found.get(number) {
-                Some(field) => match self.field(*field) {
+            Place::Rowid => ValueRef::Integer(self.rowids[row]),
+            Place::Field { number, real, .. } => {
+                match self.field(self.fields[row * self.wanted + number]) {
                     ValueRef::Integer(value) if real => ValueRef::Real(value as f64),
                     value => value,
-                },
-                // The row is older than the column.
-                None => ValueRef::Null,
-            },
+                }
+            }
         }
     }
 
-    #[inline]
-    fn field(&self, Field { kind, at }: Field) -> ValueRef<'_> {
+    /// The bytes of all texts and blobs in a place.
+    pub(in super::super) fn variable_bytes(&self, place: Place) -> usize {
+        let Place::Field { number, .. } = place else {
+            return 0;
+        };
+        let fields = self.fields.iter().skip(number).step_by(self.wanted);
+        fields
+            .map(|field| field.kind.saturating_sub(12) as usize / 2)
+            .sum()
+    }
+
+    #[inline(always)]
+    fn field(&self, Field { kind, at }: Field) -> ValueRef<'a> {
+        let (kind, at) = (u64::from(kind), at as usize);
         let bytes = |length: usize| self.bytes.get(at..at + length).unwrap_or_default();
         match kind {
             0 => ValueRef::Null,

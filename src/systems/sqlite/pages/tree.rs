@@ -96,7 +96,7 @@ fn offsets(pointers: &[u8]) -> impl Iterator<Item = usize> {
 
 /// A page of rows.
 pub(super) struct Leaf<'a> {
-    bytes: &'a [u8],
+    pub(super) bytes: &'a [u8],
     pointers: &'a [u8],
     node: Node,
 }
@@ -106,8 +106,9 @@ pub(super) struct Cell<'a> {
     pub(super) rowid: i64,
     /// Bytes of its record.
     pub(super) bytes: u64,
-    /// Those of them that are in the page.
+    /// Those of them that are in the page, and where they begin there.
     pub(super) local: &'a [u8],
+    pub(super) at: usize,
     /// The page that holds what comes after them.
     pub(super) chain: Option<u32>,
 }
@@ -138,6 +139,7 @@ fn cell(page: &[u8], at: usize) -> Option<Cell<'_>> {
         rowid: rowid as i64,
         bytes,
         local: rest.get(..local)?,
+        at: page.len() - rest.len(),
         chain,
     })
 }

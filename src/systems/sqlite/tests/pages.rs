@@ -191,12 +191,14 @@ fn paged(database: &Database, predicate: Option<&str>, step: usize) -> (Rows, Wa
         .unwrap()
         .expect("SQLite gives pages");
     let mut rows = Rows::new();
-    let walked = pages.scan(range, &places, |record| {
-        let values = places.iter().map(|place| Value::from(record.value(*place)));
-        let rusqlite::types::ValueRef::Integer(rowid) = record.value(Place::Rowid) else {
-            unreachable!("a rowid is an integer")
-        };
-        rows.push((rowid, values.collect()));
+    let walked = pages.scan(range, &places, |found| {
+        for row in 0..found.len() {
+            let value = |place| Value::from(found.value(row, place));
+            let Value::Integer(rowid) = value(Place::Rowid) else {
+                unreachable!("a rowid is an integer")
+            };
+            rows.push((rowid, places.iter().map(|place| value(*place)).collect()));
+        }
         Ok(true)
     });
     (rows, walked.unwrap())

@@ -2,7 +2,7 @@ use arrow::array::{Array, AsArray};
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::frontend::TypeMap;
+use crate::frontend::{BatchLimits, TypeMap};
 use crate::schema::{CanonicalType, describe_value};
 use crate::systems::sqlite::types::SqliteTypes;
 
@@ -286,6 +286,93 @@ fn types_map_there_and_back() {
             back.holds(native.stored),
             "{canonical}: {} is {back}",
             native.native
+        );
+    }
+}
+
+/// A table with values of every kind; some rows have none, some go on in other pages.
+fn mixed(rows: usize) -> Fixture {
+    let fixture = Fixture::new(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, n INTEGER, d DECIMAL(15,2), r REAL, day DATE, at TIMESTAMP,
+         b BOOLEAN, t TEXT, bytes BLOB, w DECIMAL(50,3));
+         CREATE VIEW v AS SELECT * FROM t",
+    );
+    let mut insert = fixture
+        .writer
+        .prepare(
+            "INSERT INTO t SELECT ?1, ?1 % 7, ?1 / 8.0, ?1 / 3.0, date(?1, 'unixepoch', ?1 || ' days'),
+             datetime(?1, 'unixepoch'), ?1 % 2, printf('%.*c', ?2, 'ü'), zeroblob(?2 / 3), ?1 || '.125'",
+        )
+        .unwrap();
+    let mut random = Random(7);
+    for id in 0..rows {
+        let length = random.pick(&[0, 1, 20, 50, 300]) + 9000 * usize::from(id % 97 == 0);
+        insert.execute((id * 4, length)).unwrap();
+    }
+    for column in ["n", "d", "r", "day", "at", "b", "t", "bytes", "w"] {
+        let some = format!(
+            "UPDATE t SET {column} = NULL WHERE id % {} = 0",
+            4 * (2 + random.below(9))
+        );
+        fixture.writer.execute_batch(&some).unwrap();
+    }
+    drop(insert);
+    fixture
+}
+
+#[tokio::test]
+async fn rows_are_the_same_by_pages_and_by_statements_whatever_a_batch_holds() {
+    let fixture = mixed(2000);
+    let (table, view) = (
+        fixture.open("t").await.unwrap(),
+        fixture.open("v").await.unwrap(),
+    );
+    let expected = read_all(&view).await.unwrap();
+    assert_eq!(expected.num_rows(), 2000);
+    for rows in [1, 7, 100, 8192] {
+        for bytes in [1, 3000, 1 << 20] {
+            let columns = (0..table.table().columns.len()).collect();
+            let mut request = ReadRequest::columns(columns);
+            request.batch = BatchLimits { rows, bytes };
+            let found = read(&table, &request).await.unwrap();
+            assert_eq!(
+                found.columns(),
+                expected.columns(),
+                "{rows} rows, {bytes} bytes"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_several_broken_values_that_of_the_first_row_is_named() {
+    for (broken, expected) in [
+        (
+            "UPDATE t SET n = 'x' WHERE id = 80; UPDATE t SET d = 0.001 WHERE id = 40",
+            "\"d\"",
+        ),
+        (
+            "UPDATE t SET d = 0.001 WHERE id = 80; UPDATE t SET n = 'x' WHERE id = 40",
+            "\"n\"",
+        ),
+        (
+            "UPDATE t SET w = 'x' WHERE id = 80; UPDATE t SET t = CAST(x'ff' AS TEXT) WHERE id = 40",
+            "\"t\"",
+        ),
+        (
+            "UPDATE t SET t = 'ü' || CAST(x'c3' AS TEXT) WHERE id = 40",
+            "\"t\"",
+        ),
+    ] {
+        let fixture = mixed(30);
+        fixture.writer.execute_batch(broken).unwrap();
+        let table = fixture.open("t").await.unwrap();
+        let error = read_all(&table).await.expect_err(broken);
+        assert_eq!(error.kind(), ErrorKind::Data);
+        let message = error.message();
+        assert!(
+            message.contains(expected) && message.contains("id 40;"),
+            "{message}"
         );
     }
 }
