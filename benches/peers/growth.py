@@ -30,6 +30,10 @@ TABLES_PER_TRANSACTION = 50
 ROWS_OF_TABLE = 100
 STARTS = 5
 FIRST_ROW = "start to first row"
+SMALL_PROFILE = "small profile"
+# The least memory: one worker, and what is freed goes back to the system at once.
+SMALL_OPTIONS = ["--parallel", "1", "--memory", "32MiB"]
+SMALL_ENVIRONMENT = {"_RJEM_MALLOC_CONF": "dirty_decay_ms:0"}
 SMALL_TABLES = f"{TABLES:,} tables of {ROWS_OF_TABLE} rows"
 BYTES_PER_SCALE = 4 * 10**9
 TIMEOUT_SECONDS = 7200
@@ -78,6 +82,8 @@ class Growth:
         for budget in BUDGETS:
             what = f"scale {scale:g}, --memory {budget}"
             self.offload(what, "lineitem", database(scale), 2, "--memory", budget)
+        what = f"scale {scale:g}, {SMALL_PROFILE}"
+        self.point(what, 1, database(scale), goe_postgres(*SMALL_OPTIONS), **SMALL_ENVIRONMENT)
 
     def columns(self) -> None:
         name = database(SCALES[0])
@@ -105,7 +111,12 @@ class Growth:
         self.point(what, workers, name, command)
 
     def point(
-        self, what: str, workers: int, name: str, command: Callable[[Place], list[str]]
+        self,
+        what: str,
+        workers: int,
+        name: str,
+        command: Callable[[Place], list[str]],
+        **settings: str,
     ) -> None:
         """One run into an empty output folder. One that fails ends the measurement."""
         output = self.work / "run/output"
@@ -117,7 +128,8 @@ class Growth:
         )
         line = command(place)
         load, log = os.getloadavg()[0], self.work / "child.log"
-        used = process.run(line, output.parent, environment(output.parent), log, TIMEOUT_SECONDS)
+        variables = environment(output.parent) | settings
+        used = process.run(line, output.parent, variables, log, TIMEOUT_SECONDS)
         if used.exit_code != 0:
             said = log.read_text(errors="replace").strip()
             raise Failure(f"goe failed on {what}: {said}")
@@ -193,15 +205,15 @@ def write(points: list[Point], described: str, folder: Path) -> None:
 def aims(points: list[Point]) -> str:
     """The aims about growth and start, each beside what was measured; those without are left out."""
 
-    def median(what: str, figure: str) -> float | None:
-        found = [getattr(each, figure) for each in points if (each.what, each.workers) == (what, 2)]
-        return statistics.median(found) if found else None
+    def median(what: str, figure: str, workers: int = 2) -> float | None:
+        these = [each for each in points if (each.what, each.workers) == (what, workers)]
+        return statistics.median(getattr(each, figure) for each in these) if these else None
 
     small, large = (median(f"scale {scale:g}", "peak_rss_bytes") for scale in (1.0, 10.0))
-    frugal = median(f"scale {SCALES[-1]:g}, --memory {BUDGETS[-1]}", "peak_rss_bytes")
+    least = median(f"scale {SCALES[-1]:g}, {SMALL_PROFILE}", "peak_rss_bytes", 1)
     aimed = [
         ("G4", "peak RSS at SF10 over that at SF1", 1.1, large and small and large / small),
-        ("G4", f"peak RSS at SF10, --memory {BUDGETS[-1]}, MB", 96, frugal and frugal / 1e6),
+        ("G4", f"peak RSS at SF10, {SMALL_PROFILE}, MB", 96, least and least / 1e6),
         ("G9", f"{FIRST_ROW}, median of {STARTS}, s", 0.15, median(FIRST_ROW, "wall_seconds")),
         ("G9", f"{SMALL_TABLES}, s", 60, median(SMALL_TABLES, "wall_seconds")),
     ]
