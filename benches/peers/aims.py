@@ -104,5 +104,6 @@ AIMS = [
 ]
 
 NOT_MEASURED = """\
-G4 at SF10 and G6 need `--growth` and a machine with cores to spare; G9 and G12 have no measurement
-here. G8 is also about the CPU of checksums while reading, which every run takes: a profile tells it."""
+G4 at SF10 and G9 are measured by `--growth`. G6 needs a machine with cores to spare, G12 has no
+measurement here. G8 is also about the CPU of checksums while reading, which every run takes: a
+profile tells it."""
