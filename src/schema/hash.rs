@@ -314,42 +314,72 @@ pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
 
 #[inline]
 pub(crate) fn hash_i64(value: i64) -> u64 {
-    hash_word(value as u64, 0)
+    hash_word(value as u64, key(0))
 }
 
 /// xxh3 of eight bytes, which is a few instructions where the length is known (xxHash's
 /// specification, "XXH3 Algorithm (for small inputs)", 4 to 8 bytes): they fit between the loads of a
 /// loop over a column, as a call for each value does not.
 #[inline]
-fn hash_word(word: u64, seed: u64) -> u64 {
-    /// Bytes 8 to 16 and 16 to 24 of the algorithm's default secret.
-    const SECRET: u64 = 0x1CAD_21F7_2C81_017C ^ 0xDB97_9083_E96D_D4DE;
+fn hash_word(word: u64, key: u64) -> u64 {
     const PRIME: u64 = 0x9FB2_1C65_1E98_DF25;
-    let seed = seed ^ u64::from((seed as u32).swap_bytes()) << 32;
-    let keyed = word.rotate_left(32) ^ SECRET.wrapping_sub(seed);
+    let keyed = word.rotate_left(32) ^ key;
     let mixed = (keyed ^ keyed.rotate_left(49) ^ keyed.rotate_left(24)).wrapping_mul(PRIME);
     let mixed = (mixed ^ ((mixed >> 35) + 8)).wrapping_mul(PRIME);
     mixed ^ (mixed >> 28)
 }
 
+/// What becomes of a seed before a word meets it.
+const fn key(seed: u64) -> u64 {
+    /// Bytes 8 to 16 and 16 to 24 of the algorithm's default secret.
+    const SECRET: u64 = 0x1CAD_21F7_2C81_017C ^ 0xDB97_9083_E96D_D4DE;
+    SECRET.wrapping_sub(seed ^ ((seed as u32).swap_bytes() as u64) << 32)
+}
+
 /// An exact number by value: fraction zeros at the end are dropped.
 #[inline]
 pub(crate) fn hash_decimal(value: i128, scale: i8) -> u64 {
-    match i64::try_from(value) {
-        Ok(mut small) => {
-            let mut scale = scale;
-            while scale > 0 && small % 10 == 0 {
-                small /= 10;
-                scale -= 1;
-            }
-            if scale == 0 {
-                hash_i64(small)
-            } else {
-                hash_word(small as u64, 2 + scale as u64)
-            }
-        }
-        Err(_) => hash_wide_decimal(i256::from_i128(value), scale),
+    let (mut small, mut scale) = (value as i64, scale);
+    if i128::from(small) != value {
+        return hash_wide_decimal(i256::from_i128(value), scale);
     }
+    while scale > 0
+        && let Some(tenth) = tenth(small)
+    {
+        small = tenth;
+        scale -= 1;
+    }
+    hash_scaled(small, scale)
+}
+
+/// A number that has no fraction zeros: a whole one as any other, else with its scale for a seed.
+#[inline]
+fn hash_scaled(small: i64, scale: i8) -> u64 {
+    const KEYS: [u64; 256] = {
+        let mut keys = [key(0); 256];
+        let mut scale = 1;
+        while scale < keys.len() {
+            keys[scale] = key(2 + scale as u64);
+            scale += 1;
+        }
+        keys
+    };
+    hash_word(small as u64, KEYS[usize::from(scale as u8)])
+}
+
+/// The tenth of a multiple of ten.
+///
+/// One multiplication tells both (Warren, Hacker's Delight, "Test for Zero Remainder after Division by
+/// a Constant"): the inverse of five modulo 2^64, then a rotation for the two, make a quotient of
+/// every multiple and something greater than any quotient of all else. That wants numbers from zero
+/// on, so they are moved up by a multiple of ten, and the quotient down again.
+#[inline]
+fn tenth(value: i64) -> Option<i64> {
+    const FIFTH: u64 = 0xCCCC_CCCC_CCCC_CCCD;
+    const MOST: u64 = i64::MAX as u64 / 10;
+    let moved = (value as u64).wrapping_add(10 * MOST);
+    let tenth = moved.wrapping_mul(FIFTH).rotate_right(1);
+    (tenth <= 2 * MOST).then(|| tenth.wrapping_sub(MOST) as i64)
 }
 
 pub(crate) fn hash_wide_decimal(mut value: i256, mut scale: i8) -> u64 {
@@ -363,8 +393,7 @@ pub(crate) fn hash_wide_decimal(mut value: i256, mut scale: i8) -> u64 {
         .to_i128()
         .and_then(|narrow| i64::try_from(narrow).ok())
     {
-        Some(small) if scale == 0 => hash_i64(small),
-        Some(small) => hash_word(small as u64, 2 + scale as u64),
+        Some(small) => hash_scaled(small, scale),
         None => xxh3_64_with_seed(&value.to_le_bytes(), 2 + scale as u64),
     }
 }
@@ -378,7 +407,7 @@ pub(crate) fn hash_f64(value: f64) -> u64 {
     } else {
         value
     };
-    hash_word(canonical.to_bits(), 3)
+    hash_word(canonical.to_bits(), key(3))
 }
 
 #[inline]
@@ -392,7 +421,7 @@ pub(crate) fn hash_nanos(nanos: i64) -> u64 {
     if nanos % 1000 == 0 {
         hash_i64(nanos / 1000)
     } else {
-        hash_word(nanos as u64, 4)
+        hash_word(nanos as u64, key(4))
     }
 }
 
@@ -476,10 +505,42 @@ mod tests {
         assert_ne!(null, empty);
     }
 
+    /// Any number, those at the ends of the range and around zero more often than by chance.
+    fn edges() -> impl Strategy<Value = i64> {
+        prop_oneof![
+            any::<i64>(),
+            i64::MIN..i64::MIN + 20,
+            i64::MAX - 20..=i64::MAX,
+            -20..20_i64
+        ]
+    }
+
     proptest! {
         #[test]
         fn a_word_is_hashed_as_its_bytes_are(word: u64, seed in prop_oneof![0..90_u64, any::<u64>()]) {
-            prop_assert_eq!(hash_word(word, seed), xxh3_64_with_seed(&word.to_le_bytes(), seed));
+            prop_assert_eq!(hash_word(word, key(seed)), xxh3_64_with_seed(&word.to_le_bytes(), seed));
+        }
+
+        #[test]
+        fn a_tenth_is_of_multiples_alone(value in edges(), zeros in 0..19_u32) {
+            let value = value.wrapping_mul(10_i64.pow(zeros.min(18)));
+            prop_assert_eq!(tenth(value), (value % 10 == 0).then(|| value / 10));
+        }
+
+        #[test]
+        fn a_decimal_is_hashed_as_its_shortest_form(value in edges(), zeros in 0..20_u32, scale in 0..39_i8) {
+            let (mut short, mut rest) = (i128::from(value) * 10_i128.pow(zeros), scale);
+            let whole = short;
+            while rest > 0 && short % 10 == 0 {
+                (short, rest) = (short / 10, rest - 1);
+            }
+            let seed = if rest > 0 { 2 + rest as u64 } else { 0 };
+            let expected = match i64::try_from(short) {
+                Ok(small) => xxh3_64_with_seed(&small.to_le_bytes(), seed),
+                Err(_) => xxh3_64_with_seed(&i256::from_i128(short).to_le_bytes(), 2 + rest as u64),
+            };
+            prop_assert_eq!(hash_decimal(whole, scale), expected);
+            prop_assert_eq!(hash_wide_decimal(i256::from_i128(whole), scale), expected);
         }
 
         #[test]
