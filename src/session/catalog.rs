@@ -10,6 +10,8 @@ use datafusion::catalog::{
 use datafusion::common::{Result as PlanResult, TableReference};
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::frontend::{FrontendTable, OpenOptions};
@@ -140,12 +142,34 @@ pub(super) fn refuse_changes(engine: &SessionContext, plan: &LogicalPlan) -> Res
         LogicalPlan::Dml(change) => (&change.table_name, "changed"),
         _ => return Ok(()),
     };
+    if is_own(engine, name) {
+        return Ok(());
+    }
+    Err(untouched(name, done))
+}
+
+/// Why a statement that has no plan was refused, if it would make a table of a connection: the engine
+/// looks that table up as it does all others, and would say that it does not exist.
+pub(super) fn refused_to_make(engine: &SessionContext, statement: &str) -> Option<Error> {
+    let state = engine.state();
+    let dialect = state.config().options().sql_parser.dialect;
+    let Statement::Statement(parsed) = state.sql_to_statement(statement, &dialect).ok()? else {
+        return None;
+    };
+    let name = match *parsed {
+        sqlparser::ast::Statement::CreateTable(table) => table.name,
+        sqlparser::ast::Statement::CreateView(view) => view.name,
+        _ => return None,
+    };
+    let name = TableReference::from(name.to_string());
+    (!is_own(engine, &name)).then(|| untouched(&name, "made"))
+}
+
+/// Whether a table is one of the engine's own, which may come and go.
+fn is_own(engine: &SessionContext, name: &TableReference) -> bool {
     let state = engine.state();
     let own = &state.config().options().catalog.default_catalog;
-    match name.catalog() {
-        Some(catalog) if catalog != own => Err(untouched(name, done)),
-        _ => Ok(()),
-    }
+    name.catalog().is_none_or(|catalog| catalog == own)
 }
 
 /// Tables of connections are made and filled by offloads, and dropped by nobody here.

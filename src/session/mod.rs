@@ -124,7 +124,12 @@ impl Session {
     /// systems say.
     pub async fn sql(&self, statement: &str) -> Result<DataFrame> {
         let engine = &self.inner.engine;
-        let plan = plan_statement(engine, statement).await?;
+        let plan = match plan_statement(engine, statement).await {
+            Ok(plan) => plan,
+            Err(failed) => {
+                return Err(catalog::refused_to_make(engine, statement).unwrap_or(failed));
+            }
+        };
         catalog::refuse_changes(engine, &plan)?;
         Ok(engine.execute_logical_plan(plan).await?)
     }
