@@ -524,7 +524,7 @@ mod tests {
         #[test]
         fn a_tenth_is_of_multiples_alone(value in edges(), zeros in 0..19_u32) {
             let value = value.wrapping_mul(10_i64.pow(zeros.min(18)));
-            prop_assert_eq!(tenth(value), (value % 10 == 0).then(|| value / 10));
+            prop_assert_eq!(tenth(value), (value % 10 == 0).then_some(value / 10));
         }
 
         #[test]
