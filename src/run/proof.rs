@@ -11,6 +11,7 @@ use datafusion::prelude::{DataFrame, SessionContext, ident};
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use tokio::task::JoinSet;
+use tokio::try_join;
 
 use super::{aggregates, positions};
 use crate::backend::{Backend, LoadedProof, Scope, TargetDefinition};
@@ -31,26 +32,11 @@ pub(super) struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    /// Proves the chunk as its offload says, and tells how in one sentence.
+    /// Proves the chunk as its offload says, and tells how in one sentence: the source counts while
+    /// what was staged is read back.
     pub(super) async fn prove(&self) -> Result<String> {
-        let mut said = Vec::new();
-        let level = self.plan.offload().verify();
-        if let Some((snapshot, filter)) = &self.read {
-            if snapshot.facts().mixed.is_none() {
-                let snapshot = snapshot.as_ref();
-                said.push(self.count_source(snapshot, filter.clone()).await?);
-                if level == VerifyLevel::Aggregates {
-                    said.push(self.compare_aggregates(snapshot, filter.clone()).await?);
-                }
-            } else {
-                said.push("the source gives no one state to count".to_owned());
-            }
-        }
-        match self.plan.loaded_proof() {
-            Some(LoadedProof::ReadBack) => said.push(self.read_back().await?),
-            Some(LoadedProof::Aggregates) => said.push(self.compare_loaded().await?),
-            None => {}
-        }
+        let (mut said, target) = try_join!(self.ask_source(), self.ask_target())?;
+        said.extend(target);
         if said.is_empty() {
             said.push(format!(
                 "{} rows were staged; the source can't be asked",
@@ -58,6 +44,29 @@ impl Chunk<'_> {
             ));
         }
         Ok(said.join("; "))
+    }
+
+    async fn ask_source(&self) -> Result<Vec<String>> {
+        let Some((snapshot, filter)) = &self.read else {
+            return Ok(Vec::new());
+        };
+        if snapshot.facts().mixed.is_some() {
+            return Ok(vec!["the source gives no one state to count".to_owned()]);
+        }
+        let snapshot = snapshot.as_ref();
+        let mut said = vec![self.count_source(snapshot, filter.clone()).await?];
+        if self.plan.offload().verify() == VerifyLevel::Aggregates {
+            said.push(self.compare_aggregates(snapshot, filter.clone()).await?);
+        }
+        Ok(said)
+    }
+
+    async fn ask_target(&self) -> Result<Option<String>> {
+        Ok(match self.plan.loaded_proof() {
+            Some(LoadedProof::ReadBack) => Some(self.read_back().await?),
+            Some(LoadedProof::Aggregates) => Some(self.compare_loaded().await?),
+            None => None,
+        })
     }
 
     /// The source's own count against the rows that were staged.
